@@ -1,0 +1,1 @@
+"""The command line; ``antiphon.cli.main.main`` is its door."""

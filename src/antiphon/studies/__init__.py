@@ -1,0 +1,1 @@
+"""One module for each paper: its claims, run and measured; ``registry`` lists them."""

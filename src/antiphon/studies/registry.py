@@ -1,0 +1,67 @@
+"""What there is to run: an explicit tuple of studies, and the names of the methods and worlds.
+
+A study is a module with ``Config`` (a frozen dataclass), ``PRESETS`` (``smoke``, ``laptop`` and ``gpu``),
+``CLAIMS`` and ``run(config, run) -> list[Finding]``. Modules are imported when they are run, so that
+listing them costs nothing.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from antiphon.train.findings import Claim, Finding
+    from antiphon.train.run_directory import RunDirectory
+
+
+class Study(Protocol):
+    """What a study module offers."""
+
+    Config: type
+    """Frozen dataclass of every setting of the study."""
+
+    PRESETS: Mapping[str, Any]
+    """A ``Config`` for each size: ``smoke``, ``laptop``, ``gpu``."""
+
+    CLAIMS: Sequence["Claim"]
+    """What the paper claims and this study measures."""
+
+    def run(self, config: Any, run: "RunDirectory") -> "list[Finding]":
+        """Measures the claims; everything worth keeping goes into the run directory."""
+        ...
+
+
+@dataclass(frozen=True)
+class StudyEntry:
+    """A study by name.
+
+    Attributes:
+        name: what the command line calls it.
+        paper: where the claims come from, as ``arXiv 2402.04229``.
+        title: one line on what is measured.
+        module: the module to import.
+    """
+
+    name: str
+    paper: str
+    title: str
+    module: str
+
+    def load(self) -> Study:
+        """Imports the study."""
+        return cast(Study, importlib.import_module(self.module))
+
+
+STUDIES: tuple[StudyEntry, ...] = (
+    StudyEntry(
+        name="musicrl",
+        paper="arXiv 2402.04229",
+        title="MusicRL: a music model finetuned on text adherence, quality and preferences",
+        module="antiphon.studies.musicrl",
+    ),
+)
+
+METHODS: tuple[str, ...] = ("sft", "reinforce_kl")
+
+WORLDS: tuple[str, ...] = ("music",)

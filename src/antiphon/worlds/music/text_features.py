@@ -1,0 +1,59 @@
+"""Caption to numbers: hashed words and letter triples, so that no word is ever unknown.
+
+A word becomes its own bucket plus the buckets of its letter triples (fastText, arXiv 1607.04606), which is why "harpsichordist" lands near "harpsichord".
+"""
+
+import re
+import zlib
+
+import numpy as np
+
+from antiphon.core.errors import UserError
+from antiphon.worlds.music.captions import vocabulary
+
+BUCKETS = 2048
+WORDS_MAX = 40
+PIECES = 8
+CHARACTERS_MAX = 2000
+
+
+def hash_words(captions: list[str]) -> np.ndarray:
+    """Bucket numbers ``[B, WORDS_MAX, PIECES]`` int32; 0 is padding. Words beyond the fortieth are cut off."""
+    table = np.zeros((len(captions), WORDS_MAX, PIECES), np.int32)
+    for row, text in enumerate(captions):
+        for column, word in enumerate(_words(text)[:WORDS_MAX]):
+            marked = f"<{word}>"
+            pieces = [marked, *(marked[i : i + 3] for i in range(len(marked) - 2))][:PIECES]
+            table[row, column, : len(pieces)] = [1 + zlib.crc32(p.encode()) % (BUCKETS - 1) for p in pieces]
+    return table
+
+
+def check_caption(text: str) -> str:
+    """The caption, stripped, if the models can make sense of it.
+
+    Raises:
+      UserError: it is empty, longer than :data:`CHARACTERS_MAX`, or has no word close to one that training captions use (another language, say).
+    """
+    text = text.strip()
+    example = 'describe instrument, tempo and mood in English, for example "slow waltz for harpsichord, minor key"'
+    if not text:
+        raise UserError("caption", "the caption is empty", example)
+    if len(text) > CHARACTERS_MAX:
+        raise UserError(
+            "caption",
+            f"the caption has {len(text)} characters, more than the {CHARACTERS_MAX} allowed",
+            "shorten it to a sentence or two",
+        )
+    known = vocabulary() - _COMMON
+    stems = {w[:5] for w in known if len(w) >= 5}
+    words = _words(text)
+    if not any(w in known or (len(w) >= 5 and w[:5] in stems) for w in words):
+        raise UserError("caption", "no word of the caption is one the model has learned", example)
+    return text
+
+
+_COMMON = frozenset(["a", "an", "the", "of", "in", "with", "by", "on", "is", "it", "this", "for", "to", "from", "and", "over", "no", "at"])
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.lower())
