@@ -76,7 +76,7 @@ def test_whole_checkpoint_of_another_network_is_an_error(tmp_path):
         CheckpointFolder(tmp_path).latest_good({"x": np.zeros(3, np.float32)})
 
 
-@pytest.mark.parametrize("fails_at", [1, 2, 3])  # the weights, the manifest, their folder
+@pytest.mark.parametrize("fails_at", [1, 2, 3, 4])  # the weights, their folder, the manifest, their folder
 def test_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch, fails_at):
     folder = CheckpointFolder(tmp_path)
     folder.save({"x": np.zeros(3)}, 1)

@@ -15,8 +15,6 @@ EXTRAS = {
     "music21": "music",
     "pretty_midi": "music",
     "onnxruntime": "music",
-    "matplotlib": "report",
-    "jinja2": "report",
     "tensorboardX": "tensorboard",
 }
 """Which extra brings an optional package."""

@@ -38,6 +38,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("compare", "DIR DIR…", "findings and final metrics side by side", "antiphon.cli.compare"),
     Command("bench", "[WORLD]", "speed and memory, beside peers with --peers", "antiphon.cli.bench"),
     Command("music", "VERB", "generate, listen and judge in the music world", "antiphon.cli.music"),
+    Command("meanfield", "VERB", "solve, play and draw games of very many players", "antiphon.cli.meanfield"),
 )
 
 

@@ -13,6 +13,7 @@ from jax.scipy.special import betaln, digamma
 from jaxtyping import Array, Float, Int, Key
 
 from antiphon.core import divergences, simplex
+from antiphon.core.indexing import pick
 
 _HALF_LOG_TWO_PI = 0.9189385332046727
 
@@ -34,8 +35,7 @@ class Categorical:
 
     def log_prob(self, outcome: Int[Array, "*B"]) -> Float[Array, "*B"]:
         """Log-probability of an outcome, in nats."""
-        log_p = divergences.log_probs(self.logits)
-        return jnp.take_along_axis(log_p, outcome[..., None], axis=-1)[..., 0]
+        return pick(divergences.log_probs(self.logits), outcome)
 
     def mode(self) -> Int[Array, "*B"]:
         """The most probable outcome."""

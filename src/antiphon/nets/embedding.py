@@ -1,7 +1,7 @@
 """Table look-up whose gradient is a matrix product.
 
-The transpose of a gather is a scatter-add, which XLA runs index by index on CPUs: with a few thousand indices it took nine tenths of a training step. A one-hot
-product does the same sum at the matrix rate.
+The transpose of a gather is a scatter-add, which XLA runs index by index on CPUs: with a few thousand indices
+it took nine tenths of a training step. A one-hot product does the same sum at the matrix rate.
 """
 
 from functools import partial
@@ -14,8 +14,8 @@ from antiphon.nets.precision import matmul
 
 
 @jax.custom_vjp
-def embed(table: Float[Array, "K d"], index: Int[Array, "*batch"]) -> Float[Array, "*batch d"]:
-    """Rows ``table[index]``."""
+def embed(table: Float[Array, "K d"], index: Int[Array, "*B"]) -> Float[Array, "*B d"]:
+    """Rows ``table[index]``, index in [0, K)."""
     return table[index]
 
 
@@ -29,15 +29,9 @@ def _backward(residuals, g):
 
 
 @partial(jax.jit, static_argnums=0)
-def _scatter_rows(rows: int, index, g):
+def _scatter_rows(rows: int, index: Int[Array, "N"], g: Float[Array, "N d"]) -> Float[Array, "K d"]:
     hot = index[None, :] == jnp.arange(rows)[:, None]
     return matmul(hot.astype(jnp.float32), g)
 
 
 embed.defvjp(_forward, _backward)
-
-
-def pick(values: Float[Array, "*batch V"], index: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """``values[..., index]`` along the last axis, with a dense gradient (for log-probabilities of tokens)."""
-    hot = index[..., None] == jnp.arange(values.shape[-1])
-    return jnp.sum(jnp.where(hot, values, 0.0), axis=-1)

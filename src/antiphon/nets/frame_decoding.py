@@ -1,18 +1,21 @@
 """Sampling from a frame model: one scan over frames with key-value caches, guidance, and a forced prefix."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from antiphon.core.errors import UserError
 from antiphon.nets.frame_model import FrameContext, FrameModel, FrameParams
 from antiphon.nets.layers import rms_norm
 from antiphon.nets.precision import matmul_dtype
 from antiphon.nets.transformer import Block, Cache, block_step
 
 _STAGES = 4
-"""The scan is cut into stages whose attention looks at ever longer (static) prefixes of the cache: five eighths of the reads of a full-length scan."""
+"""The scan is cut into stages whose attention looks at ever longer (static) prefixes of the cache: five
+eighths of the reads of a full-length scan."""
 
 
 def sample_frames(
@@ -20,20 +23,34 @@ def sample_frames(
     params: FrameParams,
     key: PRNGKeyArray,
     context: FrameContext,
-    temperature: float | Array,
-    guidance: float | None,
-    prefix: Int[Array, "B T"] | None,
-    prefix_frames: int | Array,
+    temperature: float | Float[Array, ""],
+    guidance: float | None = None,
+    prefix: Int[Array, "B P"] | None = None,
+    prefix_frames: int | Int[Array, ""] = 0,
 ) -> Int[Array, "B T"]:
     """Draw the frames of ``context.side`` one after the other.
 
-    With ``guidance`` g the logits are ``none + g (caption - none)`` (classifier-free guidance, arXiv 2207.12598), at twice the cost. The first ``prefix_frames`` frames are
-    taken from ``prefix`` instead of being drawn (continuation).
+    With ``guidance`` g the logits are ``none + g (caption − none)`` (classifier-free guidance, arXiv
+    2207.12598), at twice the cost.
+
+    Args:
+        model: sizes.
+        params: weights.
+        key: one for the whole batch.
+        context: captions and side information; its F frames are the length of the result.
+        temperature: > 0; the logits are divided by it.
+        guidance: 1 or ``None`` follow the caption as trained, more exaggerates it.
+        prefix: tokens to continue, at least ``prefix_frames`` whole frames.
+        prefix_frames: so many first frames are taken from ``prefix`` instead of being drawn; may be traced.
 
     Returns:
-      ``[B, F * L]`` int32.
+        ``[B, F · L]`` int32.
+
+    Raises:
+        UserError: the prefix is missing, or shorter than ``prefix_frames``.
     """
     batch, frames = context.side.shape[:2]
+    forced = _forced(model, batch, frames, prefix, prefix_frames)
     low = _round_matrices(params)
     caption = model.caption_vector(params, context.words, context.present)
     side = model.side_vector(params, context.side)
@@ -41,10 +58,6 @@ def sample_frames(
         nothing = jnp.broadcast_to(params.no_caption, caption.shape)
         caption, side = jnp.concatenate([caption, nothing]), jnp.concatenate([side, side])
     rows = caption.shape[0]
-    forced = jnp.zeros((batch, frames, model.levels), jnp.int32)
-    if prefix is not None:
-        given = prefix.reshape(batch, -1, model.levels)[:, :frames]
-        forced = forced.at[:, : given.shape[1]].set(given)
 
     def frame(carry, item, seen):
         caches, previous, key = carry
@@ -74,7 +87,7 @@ def sample_frames(
     carry = (caches, jnp.broadcast_to(params.start, (rows, model.width)), key)
     pieces = []
     edges = sorted({frames * s // _STAGES for s in range(_STAGES + 1)})
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in itertools.pairwise(edges):
         items = (
             jnp.arange(begin, end),
             jnp.moveaxis(side[:, begin:end], 1, 0),
@@ -84,6 +97,25 @@ def sample_frames(
         pieces.append(drawn)
     tokens = jnp.concatenate(pieces)
     return jnp.moveaxis(tokens, 0, 1).reshape(batch, frames * model.levels)
+
+
+def _forced(
+    model: FrameModel,
+    batch: int,
+    frames: int,
+    prefix: Int[Array, "B P"] | None,
+    prefix_frames: int | Int[Array, ""],
+) -> Int[Array, "B F L"]:
+    """The prefix at its place, zeros after it."""
+    forced = jnp.zeros((batch, frames, model.levels), jnp.int32)
+    given = forced[:, :0] if prefix is None else model.frames(prefix)[:, :frames]
+    if isinstance(prefix_frames, int) and given.shape[1] < min(prefix_frames, frames):
+        raise UserError(
+            "prefix",
+            f"{prefix_frames} frames are to be kept but the prefix has {given.shape[1]}",
+            "give a longer prefix, or keep fewer frames",
+        )
+    return forced.at[:, : given.shape[1]].set(given)
 
 
 def _round_matrices(params: FrameParams) -> FrameParams:

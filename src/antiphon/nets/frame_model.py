@@ -1,9 +1,11 @@
 """An autoregressive model of frames of tokens: a transformer over frames, per-level heads inside a frame.
 
-Each frame holds ``L`` tokens, coarse to fine. The transformer runs once a frame; inside the frame each level has a two-layer head over the frame's state plus
-the embeddings of the levels already drawn. That has the conditioning set of a depth transformer (RQ-Transformer, arXiv 2203.01941) at a fraction of its cost.
+Each frame holds ``L`` tokens, coarse to fine. The transformer runs once a frame; inside the frame each level
+has a two-layer head over the frame's state plus the embeddings of the levels already drawn. That has the
+conditioning set of a depth transformer (RQ-Transformer, arXiv 2203.01941) at a fraction of its cost.
 
-Side information (position in the beat, say) enters as categories that are known for every frame in advance; the caption enters every frame as one added vector.
+Side information (position in the beat, say) enters as categories that are known for every frame in advance;
+the caption enters every frame as one added vector.
 """
 
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from antiphon.core.errors import UserError
 from antiphon.nets.embedding import embed
 from antiphon.nets.layers import Dense, rms_norm, stack
 from antiphon.nets.text_encoder import TextEncoder, TextParams
@@ -22,7 +25,10 @@ from antiphon.nets.transformer import Block, BlockConfig, blocks_forward
 class FrameContext(NamedTuple):
     """What a clip is conditioned on.
 
-    ``words`` ``[B, W, P]`` hashed caption; ``side`` ``[B, F, S]`` categories per frame; ``present`` ``[B]`` False where the caption is to be ignored (classifier-free guidance).
+    Attributes:
+        words: hashed caption, ``[B, W, P]`` int.
+        side: categories of every frame, ``[B, F, S]`` int.
+        present: ``[B]``, False where the caption is to be ignored (classifier-free guidance).
     """
 
     words: Array
@@ -31,7 +37,7 @@ class FrameContext(NamedTuple):
 
 
 class LevelHead(NamedTuple):
-    """One level's way from frame state to logits."""
+    """One level's way from frame state to logits: ``logits(rms_norm(x + back(silu(hidden(x))), gain))``."""
 
     hidden: Dense
     back: Dense
@@ -40,9 +46,18 @@ class LevelHead(NamedTuple):
 
 
 class FrameParams(NamedTuple):
-    """Weights. ``tokens`` ``[L, V, d]`` feed the next frame, ``drawn`` ``[L, V, d]`` the levels below in the same frame, ``side`` one table per side category.
+    """Weights.
 
-    ``start`` ``[d]`` stands for the frame before the first, ``no_caption`` ``[d]`` for a caption left out. ``heads`` have a leading level axis.
+    Attributes:
+        tokens: what a frame's tokens say to the next frame, ``[L, V, d]``.
+        drawn: what they say to the levels below in the same frame, ``[L, V, d]``.
+        side: one table per kind of side information, ``[categories, d]`` each.
+        start: stands for the frame before the first, ``[d]``.
+        no_caption: stands for a caption left out, ``[d]``.
+        text: of the caption encoder.
+        blocks: stacked transformer blocks.
+        gain: of the norm after them, ``[d]``.
+        heads: of the levels, stacked.
     """
 
     tokens: Array
@@ -58,9 +73,18 @@ class FrameParams(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameModel:
-    """A :class:`~antiphon.nets.sequence_model.SequenceModel` over ``frames x levels`` tokens of ``codes`` values.
+    """A :class:`~antiphon.nets.sequence_model.SequenceModel` over ``T = F · levels`` tokens, frame by frame.
 
-    ``side_sizes`` are the numbers of categories of each kind of side information; ``depth_hidden`` is the width of the level heads.
+    Attributes:
+        levels: tokens of a frame, L.
+        codes: values of a token, V.
+        width: features of the transformer, d.
+        heads: its attention heads.
+        layers: its blocks.
+        hidden: units of a block's gated MLP.
+        depth_hidden: units of a level's head.
+        side_sizes: number of categories of each kind of side information.
+        text_width: features of the caption encoder.
     """
 
     levels: int = 3
@@ -88,7 +112,7 @@ class FrameModel:
         k = jax.random.split(key, 9)
         d = self.width
 
-        def head(key):
+        def head(key: PRNGKeyArray) -> LevelHead:
             key_hidden, key_back, key_logits = jax.random.split(key, 3)
             return LevelHead(
                 Dense.init(key_hidden, d, self.depth_hidden),
@@ -97,7 +121,7 @@ class FrameModel:
                 Dense.init(key_logits, d, self.codes, scale=0.5),
             )
 
-        def table(key, *shape):
+        def table(key: PRNGKeyArray, *shape: int) -> Array:
             return jax.random.normal(key, shape) * 0.3
 
         side_keys = jax.random.split(k[2], max(1, len(self.side_sizes)))
@@ -113,42 +137,15 @@ class FrameModel:
             heads=stack(head, k[7], self.levels),
         )
 
-    def caption_vector(self, params: FrameParams, words: Array, present: Bool[Array, " B"]) -> Float[Array, "B d"]:
-        """The vector added to every frame."""
-        return jnp.where(present[:, None], self.text(params.text, words), params.no_caption)
+    def logits(
+        self, params: FrameParams, tokens: Int[Array, "B T"], context: FrameContext
+    ) -> Float[Array, "B T V"]:
+        """As a SequenceModel has them; T may be shorter than the context's F · L.
 
-    def side_vector(self, params: FrameParams, side: Int[Array, "B F S"]) -> Float[Array, "B F d"]:
-        """Sum of the side categories' embeddings."""
-        return sum(embed(table, side[..., i]) for i, table in enumerate(params.side))
-
-    def states(self, params: FrameParams, tokens: Int[Array, "B T"], context: FrameContext) -> Float[Array, "B F d"]:
-        """What the transformer knows before each frame is drawn."""
-        frames = self._frames(tokens)
-        summed = sum(embed(params.tokens[level], frames[..., level]) for level in range(self.levels))
-        start = jnp.broadcast_to(params.start, (frames.shape[0], 1, self.width))
-        x = jnp.concatenate([start, summed[:, :-1]], axis=1)
-        x = x + self.side_vector(params, context.side[:, : frames.shape[1]])
-        x = x + self.caption_vector(params, context.words, context.present)[:, None]
-        x = blocks_forward(params.blocks, self.block, x, jnp.tril(jnp.ones((x.shape[1],) * 2, bool)))
-        return rms_norm(x, params.gain)
-
-    def logits(self, params: FrameParams, tokens: Int[Array, "B T"], context: FrameContext) -> Float[Array, "B T V"]:
-        """See :class:`~antiphon.nets.sequence_model.SequenceModel`; ``T = F * levels``, frame after frame."""
-        state = self.states(params, tokens, context)
-        frames = self._frames(tokens)
-        levels = []
-        for level in range(self.levels):
-            levels.append(self.level_logits(params, state, level))
-            if level + 1 < self.levels:
-                state = state + embed(params.drawn[level], frames[..., level])
-        stacked = jnp.stack(levels, axis=2)
-        return stacked.reshape(tokens.shape[0], tokens.shape[1], self.codes)
-
-    def level_logits(self, params: FrameParams, state: Float[Array, "*batch d"], level: int) -> Float[Array, "*batch V"]:
-        """Logits of one level from the frame state plus the embeddings of the levels already drawn."""
-        head = jax.tree.map(lambda leaf: leaf[level], params.heads)
-        x = state + head.back(jax.nn.silu(head.hidden(state)))
-        return head.logits(rms_norm(x, head.gain))
+        Raises:
+            UserError: the tokens are no whole number of frames.
+        """
+        return self.head_outputs(params, tokens, context).reshape(*tokens.shape, self.codes)
 
     def sample(
         self,
@@ -156,19 +153,76 @@ class FrameModel:
         key: PRNGKeyArray,
         context: FrameContext,
         *,
-        temperature: float = 0.99,
+        temperature: float | Float[Array, ""] = 0.99,
         guidance: float | None = None,
-        prefix: Int[Array, "B T"] | None = None,
-        prefix_frames: int | Array = 0,
+        prefix: Int[Array, "B P"] | None = None,
+        prefix_frames: int | Int[Array, ""] = 0,
     ) -> Int[Array, "B T"]:
-        """Draw ``F`` frames, ``F`` from ``context.side``; see :func:`antiphon.nets.frame_decoding.sample_frames`."""
+        """Draw the F frames of ``context.side``; see :func:`antiphon.nets.frame_decoding.sample_frames`."""
+        # Decoding knows the model's parts, and only here does the model know of decoding.
         from antiphon.nets.frame_decoding import sample_frames
 
         return sample_frames(self, params, key, context, temperature, guidance, prefix, prefix_frames)
 
-    def _frames(self, tokens: Int[Array, "B T"]) -> Int[Array, "B F L"]:
+    def head_outputs(
+        self, params: FrameParams, tokens: Int[Array, "B T"], context: FrameContext
+    ) -> Float[Array, "B F L n"]:
+        """What the head of every level says before its token is drawn; n numbers, V for a policy."""
+        frames = self.frames(tokens)
+        state = self.states(params, tokens, context)
+        outputs = []
+        for level in range(self.levels):
+            outputs.append(self.level_logits(params, state, level))
+            if level + 1 < self.levels:
+                state = state + embed(params.drawn[level], frames[..., level])
+        return jnp.stack(outputs, axis=2)
+
+    def states(
+        self, params: FrameParams, tokens: Int[Array, "B T"], context: FrameContext
+    ) -> Float[Array, "B F d"]:
+        """What the transformer knows before each frame is drawn."""
+        frames = self.frames(tokens)
+        summed = jnp.zeros((*frames.shape[:2], self.width))
+        for level in range(self.levels):
+            summed = summed + embed(params.tokens[level], frames[..., level])
+        start = jnp.broadcast_to(params.start, (frames.shape[0], 1, self.width))
+        x = jnp.concatenate([start, summed[:, :-1]], axis=1)
+        x = x + self.side_vector(params, context.side[:, : frames.shape[1]])
+        x = x + self.caption_vector(params, context.words, context.present)[:, None]
+        x = blocks_forward(params.blocks, self.block, x, jnp.tril(jnp.ones((x.shape[1],) * 2, bool)))
+        return rms_norm(x, params.gain)
+
+    def caption_vector(
+        self, params: FrameParams, words: Int[Array, "B W P"], present: Bool[Array, "B"]
+    ) -> Float[Array, "B d"]:
+        """The vector added to every frame."""
+        return jnp.where(present[:, None], self.text(params.text, words), params.no_caption)
+
+    def side_vector(self, params: FrameParams, side: Int[Array, "B F S"]) -> Float[Array, "B F d"]:
+        """Sum of the side categories' embeddings."""
+        total = jnp.zeros((*side.shape[:2], self.width))
+        for i, table in enumerate(params.side):
+            total = total + embed(table, side[..., i])
+        return total
+
+    def level_logits(
+        self, params: FrameParams, state: Float[Array, "*B d"], level: int
+    ) -> Float[Array, "*B n"]:
+        """The head of one level, on the frame state plus the embeddings of the levels already drawn."""
+        head = jax.tree.map(lambda leaf: leaf[level], params.heads)
+        x = state + head.back(jax.nn.silu(head.hidden(state)))
+        return head.logits(rms_norm(x, head.gain))
+
+    def frames(self, tokens: Int[Array, "B T"]) -> Int[Array, "B F L"]:
+        """Tokens frame by frame.
+
+        Raises:
+            UserError: they are no whole number of frames.
+        """
         if tokens.shape[1] % self.levels:
-            raise ValueError(
-                f"{tokens.shape[1]} tokens are no whole number of frames of {self.levels}; cut the sequence at a frame"
+            raise UserError(
+                "tokens",
+                f"{tokens.shape[1]} tokens are no whole number of frames of {self.levels}",
+                "cut the sequence at a frame",
             )
         return tokens.reshape(tokens.shape[0], -1, self.levels)

@@ -1,13 +1,15 @@
 """The number format of matrix products: weights and sums stay float32, factors may be bfloat16.
 
-Recent server processors and every accelerator multiply bfloat16 matrices several times faster than float32 ones
-(1.1-1.4 against 0.3 TFLOP/s on two cores with AMX tiles). Older processors emulate the format and get slower, so the choice is made from
-what the machine says of itself, and ``ANTIPHON_MATMUL=float32`` or ``=bfloat16`` overrides it.
+Recent server processors and every accelerator multiply bfloat16 matrices several times faster than float32
+ones (1.1-1.4 against 0.3 TFLOP/s on two cores with AMX tiles). Older processors emulate the format and get
+slower, so the choice is made from what the machine says of itself, and ``ANTIPHON_MATMUL=float32`` or
+``=bfloat16`` overrides it.
 """
 
 import functools
 import os
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,11 +22,11 @@ _CHOICES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 @functools.cache
-def matmul_dtype():
+def matmul_dtype() -> Any:
     """The dtype of matrix factors on this machine: bfloat16 where the hardware multiplies it natively.
 
     Raises:
-      UserError: ``ANTIPHON_MATMUL`` names an unknown format.
+        UserError: ``ANTIPHON_MATMUL`` names an unknown format.
     """
     wanted = os.environ.get("ANTIPHON_MATMUL", "auto")
     if wanted in _CHOICES:
@@ -42,11 +44,11 @@ def matmul_dtype():
     return jnp.bfloat16 if native else jnp.float32
 
 
-def matmul(x: Float[Array, "*batch d_in"], weight: Float[Array, "d_in d_out"]) -> Float[Array, "*batch d_out"]:
+def matmul(x: Float[Array, "*B d_in"], weight: Float[Array, "d_in d_out"]) -> Float[Array, "*B d_out"]:
     """``x @ weight`` with factors in :func:`matmul_dtype` and a float32 sum, forwards and backwards.
 
-    Plain ``jnp.dot(bf16, bf16, preferred_element_type=f32)`` multiplies a float32 cotangent in its transpose, which falls back to the
-    slow path; here the cotangent is rounded as well.
+    Plain ``jnp.dot(bf16, bf16, preferred_element_type=f32)`` multiplies a float32 cotangent in its transpose,
+    which falls back to the slow path; here the cotangent is rounded as well.
     """
     if matmul_dtype() == jnp.float32:
         return jnp.dot(x, weight.astype(jnp.float32))
@@ -59,24 +61,26 @@ def _rounded_matmul(x, weight):
 
 
 def _forward(x, weight):
-    x, low = x.astype(jnp.bfloat16), weight.astype(jnp.bfloat16)
-    # An empty array of the weight's dtype tells the backward pass what its cotangent must be.
-    return jnp.dot(x, low, preferred_element_type=jnp.float32), (x, low, jnp.zeros((0,), weight.dtype))
+    low_x, low = x.astype(jnp.bfloat16), weight.astype(jnp.bfloat16)
+    # Empty arrays of the arguments' dtypes tell the backward pass what its cotangents must be.
+    likes = jnp.zeros((0,), x.dtype), jnp.zeros((0,), weight.dtype)
+    return jnp.dot(low_x, low, preferred_element_type=jnp.float32), (low_x, low, *likes)
 
 
 def _backward(residuals, g):
-    x, weight, like = residuals
+    x, weight, like_x, like_weight = residuals
     g = g.astype(jnp.bfloat16)
     dx = jnp.dot(g, _transposed(weight), preferred_element_type=jnp.float32)
     flat_x, flat_g = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
     dweight = jnp.dot(_transposed(flat_x), flat_g, preferred_element_type=jnp.float32)
-    return dx, dweight.astype(like.dtype)
+    return dx.astype(like_x.dtype), dweight.astype(like_weight.dtype)
 
 
 def _transposed(matrix):
     """``matrix.T`` laid out row by row.
 
-    XLA would fold the transpose into the product, and its CPU kernel for a transposed bfloat16 factor is five times slower than copying the factor first.
+    XLA would fold the transpose into the product, and its CPU kernel for a transposed bfloat16 factor is five
+    times slower than copying the factor first.
     """
     if jax.default_backend() != "cpu":
         return matrix.T

@@ -5,13 +5,15 @@ from typing import Any, Protocol
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 Context = Any
-"""Whatever a model conditions on (encoded captions, prompt tokens): a pytree whose leaves lead with the batch axis ``B``."""
+"""What a model conditions on (captions, prompt tokens): a pytree whose leaves lead with the batch axis B."""
 
 
 class SequenceModel(Protocol):
     """An autoregressive policy: text and music models are both one, so every method is written once.
 
-    ``T`` tokens of one vocabulary of ``V``; a model with several tokens a frame lays them out frame after frame.
+    ``T`` tokens of one vocabulary of ``V``; a model with several tokens a frame lays them out frame after
+    frame. Implementations are hashable (frozen dataclasses of sizes), so that a method that holds one can be
+    an argument of a compiled function.
     """
 
     def logits(self, params: PyTree, tokens: Int[Array, "B T"], context: Context) -> Float[Array, "B T V"]:
@@ -21,7 +23,7 @@ class SequenceModel(Protocol):
     def sample(
         self, params: PyTree, key: PRNGKeyArray, context: Context, *, temperature: float = 1.0
     ) -> Int[Array, "B T"]:
-        """One completion for each context."""
+        """One completion for each context, drawn from ``softmax(logits / temperature)``."""
         ...
 
 

@@ -13,7 +13,14 @@ from antiphon.nets.transformer import Block, BlockConfig, blocks_forward
 
 
 class TextParams(NamedTuple):
-    """Weights: ``buckets`` ``[K, d]`` (row 0 is padding), stacked ``blocks``, norm ``gain`` ``[d]``, ``out`` to ``d_out``."""
+    """Weights.
+
+    Attributes:
+        buckets: embeddings of hashed word pieces, ``[K, d]``; row 0 is padding and never read.
+        blocks: stacked transformer blocks.
+        gain: of the last norm, ``[d]``.
+        out: ``d`` to ``d_out``.
+    """
 
     buckets: Array
     blocks: Block
@@ -23,9 +30,14 @@ class TextParams(NamedTuple):
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """Words of hashed pieces to one vector of ``d_out`` numbers.
+    """Words of hashed pieces to one vector.
 
-    ``buckets`` rows of the hash table, ``width``/``heads``/``layers`` of the transformer.
+    Attributes:
+        d_out: numbers in the vector.
+        buckets: rows of the hash table.
+        width: features of the transformer.
+        heads: its attention heads.
+        layers: its blocks.
     """
 
     d_out: int
@@ -50,7 +62,13 @@ class TextEncoder:
         )
 
     def __call__(self, params: TextParams, words: Int[Array, "B W P"]) -> Float[Array, "B d_out"]:
-        """Encode; ``words`` holds the bucket numbers of each word's pieces, 0 where there is none."""
+        """Encode.
+
+        Args:
+            params: weights.
+            words: bucket numbers of the pieces of every word, 0 where there is none. A word without pieces
+                is padding: neither its place nor its number changes the result of the words before it.
+        """
         piece = (words > 0)[..., None]
         there = jnp.any(words > 0, axis=-1)
         x = jnp.sum(jnp.where(piece, embed(params.buckets, words), 0.0), axis=2)

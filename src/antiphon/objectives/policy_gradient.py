@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from antiphon.core import divergences
 from antiphon.core.errors import UserError
+from antiphon.core.indexing import pick
 from antiphon.core.simplex import entropy
 
 KLCredit = Literal["full", "pathwise"]
@@ -120,7 +121,7 @@ def reinforce_kl_loss(
     # Replaced before use: zeroing the losses afterwards would leave 0 · NaN from padding in the gradient.
     logits = jnp.where(chosen[..., None], logits, 0.0)
     logits_anchor = jax.lax.stop_gradient(jnp.where(chosen[..., None], logits_anchor, 0.0))
-    log_prob = jnp.take_along_axis(divergences.log_probs(logits), actions[..., None], axis=-1)[..., 0]
+    log_prob = pick(divergences.log_probs(logits), actions)
     log_prob = jnp.where(chosen, log_prob, 0.0)
     kl = jnp.where(chosen, exact_kl_per_step(logits, logits_anchor), 0.0)
 

@@ -60,8 +60,21 @@ STUDIES: tuple[StudyEntry, ...] = (
         title="MusicRL: a music model finetuned on text adherence, quality and preferences",
         module="antiphon.studies.musicrl",
     ),
+    StudyEntry(
+        name="m3fg",
+        paper="arXiv 2312.10787",
+        title="Major–minor mean field games: fictitious play on a partition of the simplex",
+        module="antiphon.studies.m3fg",
+    ),
 )
 
-METHODS: tuple[str, ...] = ("sft", "reinforce_kl")
+METHODS: tuple[str, ...] = (
+    "sft",
+    "reinforce_kl",
+    "fictitious_play",
+    "mirror_descent",
+    "fixed_point",
+    "major_minor_stackelberg",
+)
 
-WORLDS: tuple[str, ...] = ("music",)
+WORLDS: tuple[str, ...] = ("music", "meanfield")

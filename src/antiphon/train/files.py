@@ -1,4 +1,4 @@
-"""Files that are whole or absent: JSON values and bytes written atomically, disk errors in one sentence."""
+"""The files of a run: JSON values and bytes written atomically, disk errors in one sentence."""
 
 import contextlib
 import dataclasses
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from antiphon.core.files import whole_file
 from antiphon.train.errors import RunError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -37,29 +38,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         RunError: The disk refused; the destination is then untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with disk_errors(path):
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            sync_folder(path.parent)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut, where the platform can."""
-    with contextlib.suppress(PermissionError, IsADirectoryError):  # Windows cannot open a folder
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    with disk_errors(path), whole_file(path) as file:
+        file.write(data)
 
 
 def plain(value: Any) -> Any:

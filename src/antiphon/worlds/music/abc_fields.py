@@ -28,14 +28,14 @@ _KEY = re.compile(r"\s*([A-G])([#b]?)(?:\s*([A-Za-z]+))?")
 _ACCIDENTAL = re.compile(r"(\^\^|\^|__|_|=)([A-Ga-g])")
 _SHIFT = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 _OPTION = re.compile(r"\b(octave|transpose)\s*=\s*([+-]?\d+)")
+_DISPLAY = re.compile(r"\b(?:clef|middle|octave|transpose|stafflines|style)\s*=\s*\S+")
 # Words that may follow the tonic without being a mode: clefs and options.
 _NO_MODES = ("tre", "alt", "ten", "bas", "per", "non", "cle", "oct", "tra", "sta", "mid")
-)  # words that may follow the tonic without being a mode
 _FRACTION = re.compile(r"(\d+)\s*/\s*(\d+)")
 
 
 class Unreadable(ValueError):
-    """Text that is no ABC: ``problem`` is what is wrong, ``mend`` what to write, ``column`` where (from 0)."""
+    """Text that is no ABC: ``problem`` is what is wrong, ``mend`` the cure, ``column`` where (from 0)."""
 
     def __init__(self, problem: str, mend: str, column: int = 0) -> None:
         super().__init__(problem, mend, column)
@@ -64,13 +64,12 @@ def parse_key(text: str) -> Signature:
     """
     text = text.strip()
     shift = sum(int(n) * (12 if name == "octave" else 1) for name, n in _OPTION.findall(text))
+    text = _DISPLAY.sub("", text)
     local = {letter.upper(): _SHIFT[sign] for sign, letter in _ACCIDENTAL.findall(text)}
     head = text.split()[0].lower() if text else ""
-    if head in ("", "none") or head.startswith(("clef", "^", "_", "=")):
+    if head in ("", "none") or head.startswith(("^", "_", "=")):
         return Signature(Key(0, "major"), local, shift)
-    if (
-        head == "hp"
-    ):  # Highland bagpipes: F and C sharp, whether printed (Hp) or not (HP); the chanter's A is the tonic
+    if head == "hp":  # Highland bagpipes: F and C sharp, printed (Hp) or not (HP), around the chanter's A
         return Signature(Key(9, "mixolydian"), {"F": 1, "C": 1, **local}, shift)
     match = _KEY.match(text)
     if match is None:

@@ -22,8 +22,9 @@ _SHIFT = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 _LENGTH = r"\d{0,4}/{0,8}\d{0,4}"
 _PITCH = r"(\^\^?|__?|=)?([A-Ga-g])([,']*)"
 _INNER = re.compile(rf"{_PITCH}({_LENGTH})[ `]*(\.?-)?|\"[^\"]*\"|![^!]*!|[zx]{_LENGTH}|[H-Wh-w~.() `]")
+# ``Hx|`` is no rest: there x only carries a mark that stands over the bar line.
 _TOKEN = re.compile(
-    rf"(?P<skip>[ \t`]+|[~.)]|[H-Wh-w]|y\d*|\\+|[#*;?@$]"
+    rf"(?P<skip>[ \t`]+|[H-Wh-w~]x(?=\s*[|:])|[~.)]|[H-Wh-w]|y\d*|\\+|[#*;?@$]"
     rf"|\{{[^}}]*\}}|\"[^\"]*\"|![^!\s][^!]*!|\+[^+\s]+\+|!)"
     rf"|(?P<note>{_PITCH}({_LENGTH}))"
     rf"|(?P<bar>(?:[|:\]]|\[(?=[|\]]))+)(?P<pass>[ ]?\[?[1-9][0-9]?(?:[,\-][0-9]{{1,2}})*)?"
@@ -41,7 +42,7 @@ _TOKEN = re.compile(
 
 @lru_cache(maxsize=4096)
 def length_factor(text: str) -> Fraction:
-    """The factor of a length suffix: none 1, ``3`` 3, ``/`` 1/2, ``//`` 1/4, ``3/2`` 3/2; 0 over or under zero."""
+    """The factor of a length suffix: none 1, ``3`` 3, ``/`` 1/2, ``//`` 1/4, ``3/2`` 3/2; 0 for ``1/0``."""
     if "/" not in text:
         return Fraction(int(text)) if text else Fraction(1)
     top, bottom = text.split("/", 1)

@@ -32,7 +32,7 @@ from antiphon.worlds.music.score import Score
 
 _FIELD = re.compile(r"([A-Za-z+]):(?![|:\]])")
 _COMMENT = re.compile(r"(?<!\\)%.*")
-_REMARKS = frozenset("HNZBTS")  # fields whose text old books run over several lines
+_REMARKS = frozenset("HNZBS")  # fields whose text old books run over several lines
 
 
 class AbcError(UserError):
@@ -136,14 +136,14 @@ def _tunes(text: str) -> tuple[list[list[tuple[int, str]]], dict[str, tuple[int,
 
 
 def _parse(
-    lines: list[tuple[int, str]],
+    numbered: list[tuple[int, str]],
     shared: dict[str, tuple[int, str]],
     source: str,
     licence: str,
     where: str,
     repeats: bool,
 ) -> Score:
-    fields, body, strays = _header(lines)
+    fields, body, strays = _header(numbered)
     fields = shared | fields
 
     def text(letter: str, default: str = "") -> str:
@@ -152,7 +152,7 @@ def _parse(
     def error(line: int, column: int, problem: str, mend: str) -> AbcError:
         return AbcError(where, text("X"), text("T"), line, column, problem, mend)
 
-    first = lines[0][0] if lines else 1
+    first = numbered[0][0] if numbered else 1
     if strays:
         raise error(
             strays[0][0], 1, f"{strays[0][1][:30]!r} stands above the K: field", "write K: before the music"
@@ -177,7 +177,9 @@ def _parse(
         except Unreadable as problem:
             raise error(number, problem.column + 1, problem.problem, problem.mend) from None
     order = parse_order(text("P")) if repeats else None
-    arrays = [array for line in voices.lines.values() if (array := _voice(line, order, repeats)) is not None]
+    lines = [line for line in voices.lines.values() if line.events]
+    begin = -_pickup(lines[0]) if lines else 0
+    arrays = [array for line in lines if (array := _voice(line, begin, order, repeats)) is not None]
     if not arrays:
         raise error(first, 1, "there are no notes", "write music below the K: field")
     opening = voices.opening or (4, 4)
@@ -187,7 +189,7 @@ def _parse(
 def _header(
     lines: list[tuple[int, str]],
 ) -> tuple[dict[str, tuple[int, str]], list[tuple[int, str]], list[tuple[int, str]]]:
-    """Fields up to K: (the first of each letter, with its line), the lines below, and lines that are no field."""
+    """Fields up to K: (the first of each letter, with its line), the lines below, lines that are no field."""
     fields: dict[str, tuple[int, str]] = {}
     strays: list[tuple[int, str]] = []
     latest = ""
@@ -248,10 +250,18 @@ class _Voices:
             line.part(text[0])
 
 
-def _voice(line: Line, order: str | None, repeats: bool) -> np.ndarray | None:
-    """The notes of one voice, its pickup ahead of 0."""
+def _pickup(line: Line) -> int:
+    """Ticks ahead of the first full bar line."""
+    stretches = [ticks for ticks in line.bar_ticks if ticks]
+    if not stretches or stretches[0] >= line.opening:
+        return 0
+    if len(stretches) > 3 and 2 * stretches.count(stretches[0]) > len(stretches):
+        return 0  # most bars are as short as the first: the metre is misprinted
+    return stretches[0]
+
+
+def _voice(line: Line, begin: int, order: str | None, repeats: bool) -> np.ndarray | None:
+    """The notes of one voice in the order they are played, from tick ``begin``."""
     count = len(line.events)
     ranges = playing_order(line.marks, count, order) if repeats else [(0, count)]
-    stretches = [ticks for ticks in line.bar_ticks if ticks] if count else []
-    begin = stretches[0] if stretches and stretches[0] < line.opening else 0
-    return sounded(line.events, ranges, -begin)
+    return sounded(line.events, ranges, begin)

@@ -101,7 +101,8 @@ def _section(marks: Sequence[Mark], begin: int, end: int) -> list[tuple[int, int
         at = mark.position
         if not begin <= at <= end:
             continue
-        if opened is not None and mark.endings and min(mark.endings) > max(opened[0]):
+        used = {count for passes, _, _ in variants for count in passes} | set(opened[0] if opened else ())
+        if opened is not None and mark.endings and not used & set(mark.endings):
             variants.append((opened[0], opened[1], at))
             opened = (mark.endings, at)
             continue

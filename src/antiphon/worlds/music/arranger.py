@@ -4,25 +4,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from antiphon.core.errors import UserError
 from antiphon.worlds.music import textures
 from antiphon.worlds.music.attributes import (
     ARTICULATIONS,
-    FRAMES_PER_SIXTEENTH,
     INSTRUMENTS,
-    METRES,
     MODES,
     REGISTERS,
-    SIXTEENTHS_PER_BAR,
     TEMPI,
     TEXTURES,
     Attributes,
+    frames_per_sixteenth,
+    sixteenths_per_bar,
 )
+from antiphon.worlds.music.codec import FRAME_SECONDS
 from antiphon.worlds.music.harmony import change_mode, chords_under
-from antiphon.worlds.music.notes import NoteList
-from antiphon.worlds.music.score import Score
+from antiphon.worlds.music.notes import DRUM_PROGRAM, NoteList
+from antiphon.worlds.music.score import Score, end
 
-FRAME_SECONDS = 0.04
-DRUM_KIT = 128
+_METRE = {
+    (4, 4): "common", (2, 2): "common", (2, 4): "common",
+    (3, 4): "waltz", (6, 8): "jig", (12, 8): "jig",
+}  # fmt: skip
 _CENTRE = {
     "piano": 67, "harpsichord": 66, "guitar": 60, "harp": 66, "violin": 72, "strings": 67,
     "flute": 76, "choir": 65, "synth": 67, "sitar": 60,
@@ -34,7 +37,13 @@ _REGISTER_SHIFT = {"low": -9, "middle": 0, "high": 9}
 class Arrangement:
     """A clip before it is rendered.
 
-    ``notes`` in seconds, ``attributes`` as they truly are, ``tonic`` pitch class, ``sixteenth`` seconds per sixteenth note, ``title`` of the tune.
+    Attributes:
+      notes: all begin inside the clip; the last may be held beyond its end.
+      attributes: what is true of the notes.
+      tonic: pitch class, C = 0.
+      sixteenth: seconds per sixteenth note.
+      title: of the tune.
+      licence: of the tune.
     """
 
     notes: NoteList
@@ -47,20 +56,26 @@ class Arrangement:
 
 def metre_of(score: Score) -> str | None:
     """The metre a score can be arranged in, None if the arranger has no pattern for it."""
-    return {
-        (4, 4): "common", (2, 2): "common", (2, 4): "common", (3, 4): "waltz", (6, 8): "jig", (12, 8): "jig",
-    }.get(score.meter)  # fmt: skip
+    return _METRE.get(score.meter)
 
 
 def draw_attributes(rng: np.random.Generator, score: Score) -> Attributes:
     """Random attributes that the score allows: metre from the score, all else uniform.
 
-    A four-part score is set as a chorale two times in three. Solo pieces have no accompaniment; half of the others are accompanied by the lead's own
-    instrument; a quarter of the homophonic ones have drums.
+    A four-part score is set as a chorale two times in three. Solo pieces have no accompaniment; half of the
+    others are accompanied by the lead's own instrument; a quarter of those with chords have drums.
+
+    Raises:
+      UserError: the arranger has no pattern for the score's metre.
     """
     metre = metre_of(score)
     if metre is None:
-        raise ValueError(f"{score.title!r} is in {score.meter[0]}/{score.meter[1]}, which the arranger has no pattern for")
+        known = ", ".join(f"{above}/{below}" for above, below in _METRE)
+        raise UserError(
+            "score",
+            f"{score.title!r} is in {score.meter[0]}/{score.meter[1]}, for which the arranger has no pattern",
+            f"leave the tune out; {known} are known",
+        )
     instrument = str(rng.choice(list(INSTRUMENTS)))
     texture = str(rng.choice(TEXTURES[:-1]))
     if len(score.voices) >= 4 and rng.random() < 2 / 3:
@@ -86,65 +101,80 @@ def arrange(
 ) -> Arrangement:
     """Write ``seconds`` of the tune with these attributes.
 
-    The excerpt starts at a random bar line and wraps around at the end of the tune. With ``grid_aligned`` a sixteenth lasts a whole number of
-    token frames, which makes tokens regular and so far easier to learn; without it the tempo is drawn within 12 % of the grid's.
+    The excerpt starts at a random bar line and wraps around at the end of the tune. With ``grid_aligned`` a
+    sixteenth lasts a whole number of token frames, which makes tokens regular and so far easier to learn;
+    without it the sixteenth is drawn within 12 % of the grid's.
 
     Args:
       rng: source of the excerpt, the key and the touch.
       score: the tune.
-      attributes: what to make of it.
+      attributes: what to make of it; the metre should be the score's.
       seconds: length of the clip.
       grid_aligned: whole frames per sixteenth.
+
+    Raises:
+      UserError: the tune has no note in the bars drawn, or too few voices for a chorale.
     """
-    sixteenth = FRAMES_PER_SIXTEENTH[TEMPI.index(attributes.tempo)] * FRAME_SECONDS
+    if attributes.texture == "chorale" and len(score.voices) < 4:
+        raise UserError(
+            "score",
+            f"{score.title!r} has {len(score.voices)} voices, a chorale needs four",
+            "choose another texture",
+        )
+    sixteenth = frames_per_sixteenth(attributes.tempo) * FRAME_SECONDS
     if not grid_aligned:
         sixteenth *= float(rng.uniform(0.88, 1.12))
     length = int(np.ceil(seconds / sixteenth))
     tonic = int(rng.integers(12))
-    source_tonic, source_mode = score.key.tonic, score.key.mode
-    voices = _excerpt(rng, score, attributes, length)
-    shift = (tonic - source_tonic + 6) % 12 - 6
+    key = score.key
+    shift = (tonic - key.tonic + 6) % 12 - 6
     moved = [
-        (onset, duration, change_mode(pitch.astype(int), source_tonic, source_mode, attributes.mode) + shift)
-        for onset, duration, pitch in voices
+        (onset, duration, change_mode(pitch.astype(int), key.tonic, key.mode, attributes.mode) + shift)
+        for onset, duration, pitch in _excerpt(rng, score, attributes.metre, length)
     ]
     melody = _place(moved[0], _CENTRE[attributes.instrument] + _REGISTER_SHIFT[attributes.register])
     touch = 0.45 if attributes.articulation == "staccato" else 0.97
-    bar = SIXTEENTHS_PER_BAR[METRES.index(attributes.metre)]
+    bar = sixteenths_per_bar(attributes.metre)
     accents = np.where(melody[0] % bar == 0, 104, np.where(melody[0] % 4 == 0, 96, 88))
     program = INSTRUMENTS[attributes.instrument]
     columns = [_columns(melody[0], melody[1] * touch, melody[2], accents, program)]
     if attributes.accompaniment is not None:
         figure = _accompany(moved, melody, tonic, attributes, length)
         touch = min(1.0, touch * 1.5) if attributes.texture in ("oompah", "arpeggio") else 1.0
-        columns.append(
-            _columns(figure[0], figure[1] * touch, figure[2], figure[3], INSTRUMENTS[attributes.accompaniment])
-        )
+        program = INSTRUMENTS[attributes.accompaniment]
+        columns.append(_columns(figure[0], figure[1] * touch, figure[2], figure[3], program))
     if attributes.drums:
         beat = np.array(textures.drum_beat(attributes.metre, length), float).T
-        columns.append(_columns(beat[0], beat[1], beat[2], beat[3], DRUM_KIT))
+        columns.append(_columns(beat[0], beat[1], beat[2], beat[3], DRUM_PROGRAM))
     table = np.concatenate(columns, axis=1)
     table = table[:, (table[0] < length) & (table[0] >= 0)]
-    velocity = np.clip(table[3] + rng.normal(0, 4, table.shape[1]), 1, 127)
+    table[3] = np.clip(table[3] + rng.normal(0, 4, table.shape[1]), 1, 127)
+    table = table[:, table[0] * sixteenth < seconds]  # the last sixteenth may reach beyond the end
     notes = NoteList(
         start=table[0] * sixteenth,
         duration=np.maximum(table[1] * sixteenth, 0.03),
         pitch=table[2].astype(int),
-        velocity=velocity.astype(int),
+        velocity=table[3].astype(int),
         program=table[4].astype(int),
     )
     return Arrangement(notes, attributes, tonic, sixteenth, score.title, score.licence)
 
 
-def _columns(onset, duration, pitch, velocity, program) -> np.ndarray:
+_Voice = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Onset and duration in sixteenths, MIDI pitch; ``[N]`` each."""
+
+
+def _columns(
+    onset: np.ndarray, duration: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, program: int
+) -> np.ndarray:
+    """A part as a table ``[5, N]``."""
     return np.stack([onset, duration, pitch, velocity, np.full(len(onset), program)]).astype(float)
 
 
-def _excerpt(rng: np.random.Generator, score: Score, attributes: Attributes, length: int):
-    """Notes of every voice that sound in ``length`` sixteenths from a random bar line, as (onset, duration, pitch) in sixteenths."""
-    bar = SIXTEENTHS_PER_BAR[METRES.index(attributes.metre)]
-    end = max(float((v[:, 0] + v[:, 1]).max()) for v in score.voices) * 4
-    total = max(1, int(np.floor(end / bar + 1e-6))) * bar
+def _excerpt(rng: np.random.Generator, score: Score, metre: str, length: int) -> list[_Voice]:
+    """Notes of every voice that begin in ``length`` sixteenths from a random bar line."""
+    bar = sixteenths_per_bar(metre)
+    total = max(1, int(np.floor(end(score) * 4 / bar + 1e-6))) * bar
     start = int(rng.integers(max(1, total // bar))) * bar
     laps = -(-length // total) + 1
     voices = []
@@ -157,20 +187,26 @@ def _excerpt(rng: np.random.Generator, score: Score, attributes: Attributes, len
         heard = (onset >= 0) & (onset < length)
         voices.append((onset[heard], np.minimum(duration[heard], length - onset[heard]), pitch[heard]))
     if not len(voices[0][0]):
-        raise ValueError(f"{score.title!r} has no note in the bars from sixteenth {start} on; leave the tune out")
+        raise UserError(
+            "score",
+            f"{score.title!r} has no note from sixteenth {start} on",
+            "leave the tune out, or draw again",
+        )
     return voices
 
 
-def _place(voice, centre: float):
+def _place(voice: _Voice, centre: float) -> _Voice:
     """Shift a voice by octaves so that its mean pitch lies nearest to ``centre``."""
     onset, duration, pitch = voice
     return onset, duration, pitch + 12 * int(np.round((centre - pitch.mean()) / 12))
 
 
-def _accompany(voices, melody, tonic: int, attributes: Attributes, length: int) -> np.ndarray:
+def _accompany(
+    voices: list[_Voice], melody: _Voice, tonic: int, attributes: Attributes, length: int
+) -> np.ndarray:
     """Accompaniment ``[4, M]``: onset, duration (sixteenths), pitch, velocity."""
     if attributes.texture == "chorale":
-        octave = melody[2][0] - voices[0][2][0]
+        octave = melody[2][0] - voices[0][2][0]  # the lower voices move with the melody
         parts = [
             np.stack([onset, duration, pitch + octave, np.full(len(onset), 84)])
             for onset, duration, pitch in voices[1:]

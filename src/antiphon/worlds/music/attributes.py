@@ -3,6 +3,8 @@
 import zlib
 from dataclasses import dataclass, fields
 
+from antiphon.core.errors import UserError
+
 INSTRUMENTS = {
     "piano": 0,
     "harpsichord": 6,
@@ -19,10 +21,11 @@ INSTRUMENTS = {
 
 TEMPI = ("slow", "moderate", "lively", "fast")
 FRAMES_PER_SIXTEENTH = (6, 5, 4, 3)
-"""On the frame grid one sixteenth note lasts this many token frames of 40 ms: 62.5, 75, 93.75 and 125 quarter notes a minute."""
+"""Token frames of 40 ms per sixteenth note by tempo: 62.5, 75, 93.75 and 125 quarter notes a minute."""
 
 METRES = ("common", "waltz", "jig")
 SIXTEENTHS_PER_BAR = (16, 12, 12)
+"""By metre."""
 MODES = ("major", "minor")
 REGISTERS = ("low", "middle", "high")
 TEXTURES = ("solo", "chords", "oompah", "arpeggio", "drone", "chorale")
@@ -45,10 +48,22 @@ _VALUES = {
 class Attributes:
     """The true attributes of a clip.
 
-    ``accompaniment`` is None when nothing but the lead instrument plays. Every field takes one of the values of this module.
+    Every field takes one of the values of this module.
+
+    Attributes:
+      instrument: of the tune, a key of :data:`INSTRUMENTS`.
+      tempo: of :data:`TEMPI`.
+      mode: of :data:`MODES`.
+      metre: of :data:`METRES`.
+      register: of :data:`REGISTERS`, relative to what is usual for the instrument.
+      texture: of :data:`TEXTURES`.
+      accompaniment: its instrument, None when nothing but the tune is played.
+      drums: whether a drum kit plays along.
+      articulation: of the tune, of :data:`ARTICULATIONS`.
 
     Raises:
-      ValueError: a field has a value that does not exist; the sentence lists those that do.
+      UserError: a field has a value that does not exist (the sentence lists those that do), a solo has an
+        accompaniment, or something else has none.
     """
 
     instrument: str
@@ -67,7 +82,13 @@ class Attributes:
             value = getattr(self, field.name)
             if value not in _VALUES[field.name]:
                 known = ", ".join(str(v) for v in _VALUES[field.name])
-                raise ValueError(f"attribute {field.name} is {value!r}; it must be one of {known}")
+                raise UserError("field", f"attribute {field.name} is {value!r}", f"choose one of {known}")
+        if (self.texture == "solo") != (self.accompaniment is None):
+            raise UserError(
+                "field",
+                f"texture {self.texture!r} goes with accompaniment {self.accompaniment!r}",
+                "give accompaniment None to a solo and an instrument to every other texture",
+            )
 
     @property
     def plan(self) -> tuple[int, int]:
@@ -76,7 +97,16 @@ class Attributes:
 
     @property
     def held_out(self) -> bool:
-        """True for the twelfth of (instrument, tempo, mode, texture) combinations that training never sees."""
+        """Whether this (instrument, tempo, mode, texture) is of the twelfth that training never sees."""
         name = f"{self.instrument}/{self.tempo}/{self.mode}/{self.texture}"
         return zlib.crc32(name.encode()) % 12 == 0
 
+
+def sixteenths_per_bar(metre: str) -> int:
+    """Sixteenth notes in a bar of a metre."""
+    return SIXTEENTHS_PER_BAR[METRES.index(metre)]
+
+
+def frames_per_sixteenth(tempo: str) -> int:
+    """Token frames in a sixteenth note at a tempo, on the frame grid."""
+    return FRAMES_PER_SIXTEENTH[TEMPI.index(tempo)]

@@ -1,19 +1,47 @@
-"""Batches for training, each a pure function of its number, so that an interrupted training continues bit for bit."""
+"""Batches for training, each a function of its number, so that interrupted training continues bit for bit."""
 
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float
 
+from antiphon.core.errors import UserError
 from antiphon.worlds.music.codec import FRAME
 from antiphon.worlds.music.dataset import Dataset, to_float
 
 
-def audio_batches(dataset: Dataset, split: str, *, batch: int, frames: int, seed: int) -> Callable[[int], np.ndarray]:
-    """Excerpts ``[batch, frames * FRAME]`` float32 that begin on a token frame, at a random level between -8 and 0 dB."""
+def audio_batches(
+    dataset: Dataset, split: str, *, batch: int, frames: int, seed: int
+) -> Callable[[int], Float[np.ndarray, "batch N"]]:
+    """Random excerpts that begin on a token frame, at a random level between -8 and 0 dB.
+
+    A shard is drawn first and a clip in it second, so clips of a short last shard come more often.
+
+    Args:
+      dataset: a built data set.
+      split: of it.
+      batch: excerpts per batch.
+      frames: token frames per excerpt, ``N = frames * FRAME`` samples.
+      seed: of the draws.
+
+    Returns:
+      Step number to batch, float32.
+
+    Raises:
+      UserError: the split has no clips, or its clips are shorter than the excerpts.
+    """
     shards = dataset.audio(split)
+    if not shards:
+        raise UserError(
+            "data", f"{dataset.folder} has no clips in split {split}", "build some, or use another split"
+        )
     last = dataset.config.frames - frames
     if last < 0:
-        raise ValueError(f"excerpts of {frames} frames are longer than the clips ({dataset.config.frames} frames)")
+        raise UserError(
+            "config",
+            f"excerpts of {frames} frames are longer than the clips ({dataset.config.frames} frames)",
+            "use shorter excerpts, or build longer clips",
+        )
 
     def make(step: int) -> np.ndarray:
         rng = np.random.default_rng([seed, step])

@@ -1,16 +1,22 @@
-"""Captions from true attributes: many templates, synonyms, dropped attributes, and wordings kept apart for testing.
+"""Captions from true attributes: templates, synonyms, gaps, and wordings kept apart for testing.
 
-A caption says only what is true of the clip but need not say all of it. Templates and synonyms of the list ``UNSEEN`` never occur in training captions; they test whether
-an embedding understands wordings it has not met.
+A caption says only what is true of the clip but need not say all of it. Templates and wordings kept apart are
+never used in training captions (their single words may be); they test whether an embedding understands what
+it has not met.
 """
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
+from antiphon.core.errors import UserError
 from antiphon.worlds.music.attributes import Attributes
 
-WORDS = {
+Wordings = Mapping[str, Mapping[object, tuple[str, ...]]]
+
+WORDS: Wordings = {
     "instrument": {
         "piano": ("piano", "grand piano", "solo piano line", "pianoforte"),
         "harpsichord": ("harpsichord", "baroque harpsichord", "plucked harpsichord"),
@@ -62,7 +68,7 @@ WORDS = {
 }
 """Wordings used in training captions, by attribute and value."""
 
-UNSEEN = {
+UNSEEN: Wordings = {
     "instrument": {
         "piano": ("pianist", "keys of a piano"),
         "harpsichord": ("harpsichordist", "old harpsichords"),
@@ -109,7 +115,7 @@ UNSEEN = {
     },
     "drums": {True: ("drumming", "drums and percussion"), False: ("no drum kit",)},
 }
-"""Wordings that never occur in training captions, with no whole wording shared with :data:`WORDS`."""
+"""Wordings kept apart for testing: none of them is one of :data:`WORDS`."""
 
 _TRAIN_TEMPLATES = (
     "{list}",
@@ -130,73 +136,96 @@ _UNSEEN_TEMPLATES = (
     "give me {first} ... {list}",
 )
 
+_LINKS = ("accompanied by", "over", "with backing from")
+_SOME_INSTRUMENT = "this instrument"
+
+# How often an attribute is said at all.
 _KEEP = {
     "tempo": 0.85, "mode": 0.8, "metre": 0.6, "register": 0.45, "texture": 0.8,
     "accompaniment": 0.8, "articulation": 0.45, "drums": 0.5,
 }  # fmt: skip
 
 
-def caption(rng: np.random.Generator, attributes: Attributes, *, unseen: bool = False, complete: bool = False) -> str:
+def caption(
+    rng: np.random.Generator,
+    attributes: Attributes,
+    *,
+    unseen: bool = False,
+    complete: bool = False,
+    naming: str | None = None,
+) -> str:
     """One caption of a clip.
 
     Args:
       rng: source of wording.
       attributes: what is true of the clip.
       unseen: use the templates and wordings kept apart for testing.
-      complete: name every attribute; otherwise each is left out now and then (the instrument hardly ever).
+      complete: name every attribute; otherwise each is left out now and then (the instrument hardly ever). An
+        accompaniment by the lead's own instrument has no words of its own.
+      naming: a field that must be named in any case; what a hard negative differs in has to be said.
     """
     words = UNSEEN if unseen else WORDS
 
-    def word(field, value):
+    def word(field: str, value: object) -> str:
         return str(rng.choice(words[field][value]))
 
     first = word("instrument", attributes.instrument)
-    parts = []
+    parts: list[str] = []
     for field in fields(Attributes):
         name, value = field.name, getattr(attributes, field.name)
-        if name == "instrument" or not (complete or rng.random() < _KEEP[name]):
+        must = complete or name == naming
+        if name == "instrument" or not (must or rng.random() < _KEEP[name]):
             continue
         if name == "accompaniment":
             if value is not None and value != attributes.instrument:
-                link = str(rng.choice(("accompanied by", "over", "with backing from")))
+                link = str(rng.choice(_LINKS))
                 parts.append(f"{link} {word('instrument', value)}")
         elif name == "drums":
             # Nobody mentions that there are no drums unless asked: say it one time in four.
-            if value or complete or rng.random() < 0.25:
+            if value or must or rng.random() < 0.25:
                 parts.append(word("drums", value))
         else:
             parts.append(word(name, value))
     if not parts:
         parts.append(word("tempo", attributes.tempo))
-    order = rng.permutation(len(parts))
-    parts = [parts[i] for i in order]
+    parts = [parts[i] for i in rng.permutation(len(parts))]
     template = str(rng.choice(_UNSEEN_TEMPLATES if unseen else _TRAIN_TEMPLATES))
     if "{first}" not in template:
-        parts.insert(int(rng.integers(2)) if parts else 0, first)
-    elif rng.random() < 0.05 and not complete:
-        first = "this instrument"
+        parts.insert(int(rng.integers(2)), first)
+    elif rng.random() < 0.05 and not complete and naming != "instrument":
+        first = _SOME_INSTRUMENT
     text = template.format(first=first, list=", ".join(parts))
-    return " ".join(text.replace(" ,", ",").split())
+    return " ".join(text.split())
 
 
 def change_one(rng: np.random.Generator, attributes: Attributes, field: str) -> Attributes:
-    """The same clip description with another value of one attribute (a hard negative)."""
+    """The same clip description with another value of one attribute (a hard negative).
+
+    What depends on the attribute follows: a solo loses accompaniment and drums, an accompaniment by the
+    lead's own instrument changes with it.
+
+    Raises:
+      UserError: the field is not one that captions name by itself.
+    """
+    if field not in WORDS:
+        raise UserError(
+            "field", f"there is no attribute {field!r} to change", f"choose one of {', '.join(WORDS)}"
+        )
     values = [v for v in WORDS[field] if v != getattr(attributes, field)]
     value = values[int(rng.integers(len(values)))]
-    changed = replace(attributes, **{field: value})
+    changes: dict[str, Any] = {field: value}
     if field == "texture" and value == "solo":
-        return replace(changed, accompaniment=None, drums=False)
-    if field == "texture" and changed.accompaniment is None:
-        return replace(changed, accompaniment=changed.instrument)
-    if field == "instrument" and attributes.accompaniment == attributes.instrument:
-        return replace(changed, accompaniment=value)
-    return changed
+        changes |= {"accompaniment": None, "drums": False}
+    elif field == "texture" and attributes.accompaniment is None:
+        changes["accompaniment"] = attributes.instrument
+    elif field == "instrument" and attributes.accompaniment == attributes.instrument:
+        changes["accompaniment"] = value
+    return replace(attributes, **changes)
 
 
 def vocabulary() -> frozenset[str]:
     """Every word that training captions use."""
-    words = {w for table in WORDS.values() for texts in table.values() for t in texts for w in t.split()}
-    for template in _TRAIN_TEMPLATES:
-        words |= set(template.replace("{list}", " ").replace("{first}", " ").replace(":", " ").split())
-    words |= {"accompanied", "by", "over", "with", "backing", "from"}
-    return frozenset(w.strip(".,:;") for w in words if w.strip(".,:;"))
+    texts = [text for table in WORDS.values() for wordings in table.values() for text in wordings]
+    texts += [template.format(first="", list="") for template in _TRAIN_TEMPLATES]
+    words = {word.strip(".,:;") for text in (*texts, *_LINKS, _SOME_INSTRUMENT) for word in text.split()}
+    return frozenset(words - {""})

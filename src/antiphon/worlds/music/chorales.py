@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -136,14 +135,14 @@ def _key(piece: Any, soprano: Any) -> Key:
 
 
 def _title(stem: str) -> str:
-    """``BWV 66.6 Christus, der ist mein Leben`` where music21 knows the hymn, else ``BWV 66.6``."""
+    """``Aus meines Herzens Grunde (BWV 269)`` where music21 knows the hymn, else ``BWV 18.5 (lz)``."""
     from music21.corpus.chorales import ChoraleListRKBWV
 
-    number = re.sub(r"-.*", "", stem.lower().removeprefix("bwv"))
+    number, _, variant = stem.lower().removeprefix("bwv").partition("-")
     for entry in ChoraleListRKBWV().byRiemenschneider.values():
         if str(entry["bwv"]).lower() == number:
-            return f"{entry['title']} (BWV {stem.lower().removeprefix('bwv')})"
-    return f"BWV {stem.lower().removeprefix('bwv')}"
+            return f"{entry['title']} (BWV {number}{'-' if variant else ''}{variant})"
+    return f"BWV {number}" + (f" ({variant})" if variant else "")
 
 
 def _fingerprint(paths: Sequence[Path]) -> str:

@@ -1,4 +1,4 @@
-"""A joint embedding of captions and audio in the role of MuLan (arXiv 2208.12415): two towers, one contrastive loss.
+"""Captions and audio in one space, in the role of MuLan (arXiv 2208.12415): two towers, one contrastive loss.
 
 Two instances are trained on disjoint data. One is a reward; the other judges and is never trained on.
 """
@@ -8,15 +8,18 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from antiphon.nets.layers import ConvNeXt, Dense, apply_stack, rms_norm, stack
 from antiphon.nets.text_encoder import TextEncoder, TextParams
+from antiphon.worlds.music.optimiser import begin, clipped_adam, descend
 from antiphon.worlds.music.spectrum import log_mel
 
 BANDS = 80
-_PATCH = 4
+PATCH = 4
+"""Mel frames that enter a network as one vector: 80 ms."""
 
 
 class AudioParams(NamedTuple):
@@ -38,7 +41,13 @@ class EmbeddingParams(NamedTuple):
 
 @dataclass(frozen=True)
 class Embedding:
-    """Sizes of the towers; ``d_out`` is the common space."""
+    """Sizes of the towers.
+
+    Attributes:
+      d_out: dimensions of the common space.
+      width: channels of the audio tower.
+      blocks: ConvNeXt blocks of the audio tower.
+    """
 
     d_out: int = 128
     width: int = 192
@@ -53,7 +62,7 @@ class Embedding:
         """Random weights."""
         key_patch, key_blocks, key_out, key_text = jax.random.split(key, 4)
         audio = AudioParams(
-            Dense.init(key_patch, _PATCH * BANDS, self.width),
+            Dense.init(key_patch, PATCH * BANDS, self.width),
             stack(lambda k: ConvNeXt.init(k, self.width), key_blocks, self.blocks),
             jnp.ones(self.width),
             Dense.init(key_out, 2 * self.width, self.d_out),
@@ -62,8 +71,7 @@ class Embedding:
 
     def audio(self, params: EmbeddingParams, mel: Float[Array, "B F 80"]) -> Float[Array, "B d"]:
         """Unit vectors of clips given as :func:`clip_features`; ``F`` a multiple of 4 (80 ms)."""
-        x = (mel + 1.0) * 0.4  # about zero mean and unit deviation over music
-        x = params.audio.patch(x.reshape(x.shape[0], -1, _PATCH * BANDS))
+        x = params.audio.patch(patches(mel))
         x = rms_norm(apply_stack(params.audio.blocks, x), params.audio.gain)
         pooled = jnp.concatenate([jnp.mean(x, axis=1), jnp.max(x, axis=1)], axis=-1)
         return unit(params.audio.out(pooled))
@@ -72,15 +80,23 @@ class Embedding:
         """Unit vectors of captions given as hashed words."""
         return unit(self.text_encoder(params.text, words))
 
-    def adherence(self, params: EmbeddingParams, words: Array, wave: Float[Array, "B N"]) -> Float[Array, " B"]:
+    def adherence(
+        self, params: EmbeddingParams, words: Int[Array, "B W P"], wave: Float[Array, "B N"]
+    ) -> Float[Array, " B"]:
         """Text adherence: cosine of caption and audio, in [-1, 1]."""
         return jnp.sum(self.text(params, words) * self.audio(params, clip_features(wave)), axis=-1)
 
 
 def clip_features(wave: Float[Array, "B N"]) -> Float[Array, "B F 80"]:
-    """Log-mel frames at 50 Hz, cut to a multiple of four."""
+    """Log-mel frames at 50 Hz, cut to a multiple of :data:`PATCH`."""
     mel = log_mel(wave, BANDS)
-    return mel[:, : mel.shape[1] // _PATCH * _PATCH]
+    return mel[:, : mel.shape[1] // PATCH * PATCH]
+
+
+def patches(mel: Float[Array, "B F 80"]) -> Float[Array, "B P 320"]:
+    """Four frames side by side, ``P = F / 4``, scaled to about zero mean and unit deviation over music."""
+    x = (mel + 2.8) * 0.78
+    return x.reshape(x.shape[0], -1, PATCH * BANDS)
 
 
 def unit(x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
@@ -89,12 +105,16 @@ def unit(x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
 
 
 class EmbeddingBatch(NamedTuple):
-    """``mel`` ``[B, F, 80]``; ``words`` ``[B, W, P]``; ``wrong`` ``[B, W, P]`` captions with one attribute changed; ``same`` ``[B]`` equal numbers mean equal attributes."""
+    """Clips and their captions.
 
-    mel: Array
-    words: Array
-    wrong: Array
-    same: Array
+    ``mel`` ``[B, F, 80]``; ``words`` ``[B, W, P]`` captions; ``wrong`` ``[B, W, P]`` captions with one
+    attribute changed and named; ``same`` ``[B]`` equal numbers mean equal attributes.
+    """
+
+    mel: Array | np.ndarray
+    words: Array | np.ndarray
+    wrong: Array | np.ndarray
+    same: Array | np.ndarray
 
 
 class EmbeddingState(NamedTuple):
@@ -106,7 +126,17 @@ class EmbeddingState(NamedTuple):
 
 @dataclass(frozen=True)
 class EmbeddingTraining:
-    """Contrastive training (InfoNCE both ways) with clips of equal attributes as joint positives and one hard negative caption per clip."""
+    """Contrastive training: InfoNCE both ways (arXiv 1807.03748) on cosines times a learned scale.
+
+    Clips of equal attributes are positives of each other, in equal parts; every clip adds its wrong caption
+    to the negatives of all clips.
+
+    Attributes:
+      embedding: sizes.
+      learning_rate: peak.
+      steps: length of the schedule.
+      noise: deviation of the noise added to log-mel frames.
+    """
 
     embedding: Embedding = Embedding()
     learning_rate: float = 1e-3
@@ -114,23 +144,29 @@ class EmbeddingTraining:
     noise: float = 0.1
 
     def optimiser(self) -> optax.GradientTransformation:
-        """AdamW with warm-up and cosine, gradient norm clipped to 1."""
-        schedule = optax.warmup_cosine_decay_schedule(0.0, self.learning_rate, min(50, self.steps // 5 + 1), self.steps)
-        return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b2=0.98, weight_decay=0.05))
+        """See :func:`~antiphon.worlds.music.optimiser.clipped_adam`."""
+        warmup = min(50, self.steps // 5 + 1)
+        return clipped_adam(self.learning_rate, self.steps, warmup=warmup, weight_decay=0.05)
 
     def init(self, key: PRNGKeyArray) -> EmbeddingState:
         """Fresh towers."""
         params = self.embedding.init(key)
-        return EmbeddingState(params, self.optimiser().init(params))
+        return EmbeddingState(params, begin(self.optimiser(), params))
 
-    def step(self, state: EmbeddingState, batch: EmbeddingBatch, key: PRNGKeyArray) -> tuple[EmbeddingState, dict]:
-        """One update."""
+    def step(
+        self, state: EmbeddingState, batch: EmbeddingBatch, key: PRNGKeyArray
+    ) -> tuple[EmbeddingState, dict[str, Array]]:
+        """One update.
+
+        ``hard_negative_accuracy`` is the share of clips nearer to their caption than to the wrong one.
+        """
 
         def loss_of(params):
-            mel = batch.mel.astype(jnp.float32)
+            mel = jnp.asarray(batch.mel).astype(jnp.float32)
             mel = mel + self.noise * jax.random.normal(key, mel.shape)
             audio = self.embedding.audio(params, mel)
-            text = self.embedding.text(params, jnp.concatenate([batch.words, batch.wrong]))
+            words = jnp.concatenate([jnp.asarray(batch.words), jnp.asarray(batch.wrong)])
+            text = self.embedding.text(params, words)
             score = jnp.exp(jnp.minimum(params.log_scale, 4.0)) * audio @ text.T
             count = audio.shape[0]
             positive = batch.same[:, None] == batch.same[None]
@@ -141,16 +177,26 @@ class EmbeddingTraining:
             return 0.5 * (to_text + to_audio), right
 
         (loss, right), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-        updates, optimiser = self.optimiser().update(gradient, state.optimiser, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params, optimiser = descend(self.optimiser(), gradient, state.optimiser, state.params)
         return EmbeddingState(params, optimiser), {"loss": loss, "hard_negative_accuracy": right}
 
 
-def retrieval(text: Float[Array, "N d"], audio: Float[Array, "N d"], same: Int[Array, " N"], k: int) -> dict[str, float]:
-    """Recall at ``k``: how often a clip of the right attributes is among the ``k`` nearest, from text to audio and back.
+def retrieval(
+    text: Float[Array, "N d"], audio: Float[Array, "N d"], same: Int[Array, " N"], k: int
+) -> dict[str, float]:
+    """Recall at ``k``: how often a right one is among the ``k`` nearest, from text to audio and back.
 
-    ``same`` holds equal numbers for equal attributes, all of which count as right.
+    Args:
+      text: unit vectors of captions.
+      audio: unit vectors of their clips.
+      same: equal numbers for equal attributes, all of which count as right.
+      k: how many to look at, 1 to N.
+
+    Raises:
+      ValueError: ``k`` is out of range.
     """
+    if not 1 <= k <= len(text):
+        raise ValueError(f"k is {k}; there are {len(text)} clips, give 1 to {len(text)}")
     score = text @ audio.T
     positive = same[:, None] == same[None]
 

@@ -2,16 +2,7 @@
 
 import numpy as np
 
-SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
-"""Semitones above the tonic. Minor is the natural minor, so that a piece stays inside one diatonic scale."""
-
-_SOURCE_SCALES = SCALES | {
-    "dorian": (0, 2, 3, 5, 7, 9, 10),
-    "phrygian": (0, 1, 3, 5, 7, 8, 10),
-    "lydian": (0, 2, 4, 6, 7, 9, 11),
-    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
-    "locrian": (0, 1, 3, 5, 6, 8, 10),
-}
+from antiphon.worlds.music.score import Key
 
 _CHORDS = {
     "major": np.array([(0, 4, 7), (5, 9, 0), (7, 11, 2), (9, 0, 4), (2, 5, 9)]),
@@ -19,22 +10,28 @@ _CHORDS = {
 }
 """Triads as semitones above the tonic, root first: I IV V vi ii, and i iv v VI VII."""
 
+# Of I, IV, V and the two others, as a share of a span's sounding time.
 _CHORD_PRIOR = np.array([0.25, 0.12, 0.15, 0.0, 0.0])
 
 
 def change_mode(pitch: np.ndarray, tonic: int, source: str, target: str) -> np.ndarray:
-    """Move each scale degree of one mode onto the same degree of another; notes outside the scale keep their distance to the degree below.
+    """Move each scale degree of one mode onto the same degree of another, on the same tonic.
+
+    Notes outside the scale keep their distance to the degree below.
 
     Args:
       pitch: ``[N]`` MIDI pitches.
       tonic: pitch class of the tonic, 0..11.
-      source: mode of the tune (seven church modes).
-      target: "major" or "minor".
+      source: mode of the tune, of :data:`~antiphon.worlds.music.score.MODES`.
+      target: mode wanted; minor is the natural minor, so that a piece stays inside one diatonic scale.
 
     Returns:
-      ``[N]`` MIDI pitches on the same tonic.
+      ``[N]`` MIDI pitches.
+
+    Raises:
+      ValueError: there is no such mode.
     """
-    from_scale, to_scale = _SOURCE_SCALES.get(source, SCALES["major"]), SCALES[target]
+    from_scale, to_scale = Key(0, source).scale, Key(0, target).scale
     table = np.zeros(12, int)
     for interval in range(12):
         degree = max(i for i, s in enumerate(from_scale) if s <= interval)
@@ -48,7 +45,8 @@ def chords_under(
 ) -> np.ndarray:
     """The triad that shares most sounding time with the tune, for each span of ``step``.
 
-    A small prior favours tonic, dominant and subdominant; the first span and an empty one take the tonic chord.
+    ``argmax_c sum_{p in c} share(p) + prior(c)``: a small prior favours tonic, dominant and subdominant. The
+    first span and those without a note take the tonic chord.
 
     Args:
       onset: ``[N]`` in any unit of time.

@@ -1,7 +1,8 @@
 """From a caption to the beat grid: which tempo and metre a clip will have.
 
-The policy is told where each frame stands in its beat, which needs the tempo before the first frame is drawn. A small classifier reads it from the caption; a caption that does not
-say is answered by drawing from what the classifier thinks likely.
+The policy is told where each frame stands in its beat, which needs the tempo before the first frame is drawn.
+A small classifier reads it from the caption; a caption that does not say is answered by drawing from what the
+classifier thinks likely.
 """
 
 from dataclasses import dataclass
@@ -12,20 +13,24 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from antiphon.nets.embedding import pick
+from antiphon.core.indexing import pick
 from antiphon.nets.text_encoder import TextEncoder, TextParams
 from antiphon.worlds.music.attributes import METRES, TEMPI
+from antiphon.worlds.music.optimiser import begin, descend
 
-_ENCODER = TextEncoder(len(TEMPI) + len(METRES), width=64, layers=1)
+ENCODER = TextEncoder(len(TEMPI) + len(METRES), width=64, layers=1)
+_ENCODER = ENCODER
 
 
 def logits(params: TextParams, words: Int[Array, "B W P"]) -> tuple[Float[Array, "B 4"], Float[Array, "B 3"]]:
     """Scores of each tempo and each metre."""
-    out = _ENCODER(params, words)
+    out = ENCODER(params, words)
     return out[:, : len(TEMPI)], out[:, len(TEMPI) :]
 
 
-def plan(params: TextParams, key: PRNGKeyArray, words: Int[Array, "B W P"]) -> tuple[Int[Array, " B"], Int[Array, " B"]]:
+def plan(
+    params: TextParams, key: PRNGKeyArray, words: Int[Array, "B W P"]
+) -> tuple[Int[Array, " B"], Int[Array, " B"]]:
     """Draw ``(tempo, metre)`` for each caption."""
     key_tempo, key_metre = jax.random.split(key)
     tempo, metre = logits(params, words)
@@ -41,7 +46,10 @@ class PlannerState(NamedTuple):
 
 @dataclass(frozen=True)
 class PlannerTraining:
-    """Cross-entropy on captions and the true grid; label smoothing is zero, so unsaid attributes keep their true frequencies."""
+    """Cross-entropy on captions and the true grid.
+
+    Labels are not smoothed, so what a caption does not say keeps its true frequencies.
+    """
 
     learning_rate: float = 3e-3
     steps: int = 800
@@ -52,20 +60,22 @@ class PlannerTraining:
 
     def init(self, key: PRNGKeyArray) -> PlannerState:
         """Fresh classifier."""
-        params = _ENCODER.init(key)
-        return PlannerState(params, self.optimiser().init(params))
+        params = ENCODER.init(key)
+        return PlannerState(params, begin(self.optimiser(), params))
 
-    def step(self, state: PlannerState, batch: tuple[Array, Array, Array], key: PRNGKeyArray) -> tuple[PlannerState, dict]:
+    def step(
+        self, state: PlannerState, batch: tuple[Array, Array, Array], key: PRNGKeyArray
+    ) -> tuple[PlannerState, dict[str, Array]]:
         """One update on ``(words [B, W, P], tempo [B], metre [B])``."""
         del key
         words, tempo, metre = batch
 
         def loss_of(params):
             tempo_logits, metre_logits = logits(params, words)
-            nats = [-pick(jax.nn.log_softmax(s), t) for s, t in ((tempo_logits, tempo), (metre_logits, metre))]
-            return jnp.mean(sum(nats)), (jnp.mean(nats[0]), jnp.mean(nats[1]))
+            of_tempo = -pick(jax.nn.log_softmax(tempo_logits), tempo)
+            of_metre = -pick(jax.nn.log_softmax(metre_logits), metre)
+            return jnp.mean(of_tempo + of_metre), (jnp.mean(of_tempo), jnp.mean(of_metre))
 
         (loss, (of_tempo, of_metre)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-        updates, optimiser = self.optimiser().update(gradient, state.optimiser)
-        params = optax.apply_updates(state.params, updates)
+        params, optimiser = descend(self.optimiser(), gradient, state.optimiser, state.params)
         return PlannerState(params, optimiser), {"loss": loss, "tempo": of_tempo, "metre": of_metre}

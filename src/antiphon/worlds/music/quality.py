@@ -1,7 +1,8 @@
 """Acoustic quality without a reference: a regressor of a mean opinion score from 1 to 5.
 
-Until people have rated clips its labels come from controlled degradations of clean audio, each with an open severity; the mapping from severity to score is a
-convention of ours (:func:`score_of`), monotone and written here, and the reward is only as good as that convention.
+Until people have rated clips its labels come from controlled degradations of clean audio, each with an open
+severity; the mapping from severity to score is a convention of ours (:func:`score_of`), monotone and written
+here, and the reward is only as good as that convention.
 """
 
 from dataclasses import dataclass
@@ -14,32 +15,54 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from antiphon.nets.layers import ConvNeXt, Dense, apply_stack, rms_norm, stack
-from antiphon.worlds.music.embedding import BANDS, clip_features
+from antiphon.worlds.music.codec import FRAME
+from antiphon.worlds.music.embedding import BANDS, PATCH, clip_features, patches
+from antiphon.worlds.music.optimiser import begin, clipped_adam, descend
+from antiphon.worlds.music.spectrum import SAMPLE_RATE
 
-_PATCH = 4
-
-DEGRADATIONS = ("none", "codec_fine", "codec_coarse", "wrong_tokens", "noise", "clipping", "band_limit", "dropouts", "bit_crush")
+DEGRADATIONS = (
+    "none", "codec_fine", "codec_coarse",
+    "wrong_tokens", "noise", "clipping", "band_limit", "dropouts", "bit_crush",
+)  # fmt: skip
 """Kinds of damage. The first three have no severity."""
+_UNDAMAGED = {"none": 5.0, "codec_fine": 4.6, "codec_coarse": 4.2}
 
 
 def score_of(kind: str, severity: float) -> float:
-    """Mean opinion score assigned to a degradation of ``severity`` in [0, 1]: intact 5, all codec levels 4.6, the policy's levels 4.2, then falling to 1.
+    """Mean opinion score assigned to a degradation of ``severity`` in [0, 1].
 
-    The square root makes the first traces of damage cost most, as listeners report.
+    Intact audio has 5, all codec levels 4.6, the policy's levels 4.2. Damage falls from 4.2 to 1 with the
+    square root of its severity, so that the first traces cost most, as listeners report.
+
+    Raises:
+      ValueError: there is no such degradation, or the severity lies outside [0, 1].
     """
+    if kind not in DEGRADATIONS:
+        raise ValueError(f"{kind!r} is no degradation; choose one of {', '.join(DEGRADATIONS)}")
     if not 0 <= severity <= 1:
         raise ValueError(f"severity is {severity}; it must lie in [0, 1]")
-    start = {"none": 5.0, "codec_fine": 4.6}.get(kind, 4.2)
-    if kind in ("none", "codec_fine", "codec_coarse"):
-        return start
+    if kind in _UNDAMAGED:
+        return _UNDAMAGED[kind]
+    start = _UNDAMAGED["codec_coarse"]
     return 1.0 + (start - 1.0) * (1.0 - np.sqrt(severity))
 
 
-def degrade(rng: np.random.Generator, wave: np.ndarray, kind: str, severity: float) -> np.ndarray:
-    """Damage a waveform ``[N]`` in the signal domain (token damage is done where the tokens are).
+def degrade(
+    rng: np.random.Generator, wave: Float[np.ndarray, " N"], kind: str, severity: float
+) -> Float[np.ndarray, " N"]:
+    """Damage a waveform in the signal domain (token damage is done where the tokens are).
 
-    noise: white noise from -50 to -10 dB below the signal; clipping: at the 100 % to 10 % level; band_limit: low-pass from 7 to 0.8 kHz; dropouts: up to 30 % of
-    40 ms stretches silenced; bit_crush: 10 to 3 bits.
+    Noise: white, 50 to 10 dB below the signal. Clipping: at the peak to 20 dB below it. Band limit: low-pass
+      from 7 to 0.8 kHz. Dropouts: up to 30 % of the stretches of 40 ms silenced. Bit crush: 10 to 3 bits.
+
+    Args:
+      rng: of noise and dropouts.
+      wave: full scale is 1.
+      kind: "noise", "clipping", "band_limit", "dropouts" or "bit_crush".
+      severity: 0 to 1.
+
+    Raises:
+      ValueError: the kind is none of these.
     """
     if kind == "noise":
         level = np.sqrt(np.mean(wave**2) + 1e-9) * 10 ** ((-50 + 40 * severity) / 20)
@@ -50,15 +73,15 @@ def degrade(rng: np.random.Generator, wave: np.ndarray, kind: str, severity: flo
     if kind == "band_limit":
         spectrum = np.fft.rfft(wave)
         cutoff = 7000.0 * (800.0 / 7000.0) ** severity
-        frequency = np.fft.rfftfreq(len(wave), 1 / 16000)
+        frequency = np.fft.rfftfreq(len(wave), 1 / SAMPLE_RATE)
         return np.fft.irfft(spectrum / (1 + (frequency / cutoff) ** 12), len(wave)).astype(np.float32)
     if kind == "dropouts":
-        keep = np.repeat(rng.random(-(-len(wave) // 640)) > 0.3 * severity, 640)[: len(wave)]
+        keep = np.repeat(rng.random(-(-len(wave) // FRAME)) > 0.3 * severity, FRAME)[: len(wave)]
         return wave * keep.astype(np.float32)
     if kind == "bit_crush":
         steps = 2.0 ** (9 - 7 * severity)
         return (np.round(wave * steps) / steps).astype(np.float32)
-    raise ValueError(f"{kind!r} is no degradation of waveforms; choose noise, clipping, band_limit, dropouts or bit_crush")
+    raise ValueError(f"{kind!r} does not damage waveforms; choose one of {', '.join(DEGRADATIONS[4:])}")
 
 
 class QualityParams(NamedTuple):
@@ -81,16 +104,17 @@ class QualityModel:
         """Random weights."""
         key_patch, key_blocks, key_out = jax.random.split(key, 3)
         return QualityParams(
-            Dense.init(key_patch, _PATCH * BANDS, self.width),
+            Dense.init(key_patch, PATCH * BANDS, self.width),
             stack(lambda k: ConvNeXt.init(k, self.width), key_blocks, self.blocks),
             jnp.ones(self.width),
             Dense.init(key_out, 2 * self.width, 2, scale=0.1),
         )
 
-    def __call__(self, params: QualityParams, mel: Float[Array, "B F 80"]) -> tuple[Array, Array]:
-        """``(score, log_spread)``, ``[B]`` each; the score lies in [1, 5]."""
-        x = (mel + 1.0) * 0.4
-        x = params.patch(x.reshape(x.shape[0], -1, _PATCH * BANDS))
+    def __call__(
+        self, params: QualityParams, mel: Float[Array, "B F 80"]
+    ) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
+        """``(score, log_spread)``; the score lies in [1, 5], the spread is the deviation expected of it."""
+        x = params.patch(patches(mel))
         x = rms_norm(apply_stack(params.blocks, x), params.gain)
         pooled = jnp.concatenate([jnp.mean(x, axis=1), jnp.std(x, axis=1)], axis=-1)
         out = params.out(pooled)
@@ -110,23 +134,29 @@ class QualityState(NamedTuple):
 
 @dataclass(frozen=True)
 class QualityTraining:
-    """Gaussian likelihood of the score plus a pairwise ranking term inside the batch."""
+    """Gaussian likelihood of the score plus a pairwise ranking term inside the batch.
+
+    Loss = ``mean(e^2 / (2 s^2) + log s) + mean_ij |sign_ij| softplus(-2 sign_ij (score_i - score_j))`` with
+    error ``e``, spread ``s`` and ``sign_ij`` of the target difference.
+    """
 
     model: QualityModel = QualityModel()
     learning_rate: float = 1.5e-3
     steps: int = 600
 
     def optimiser(self) -> optax.GradientTransformation:
-        """AdamW with warm-up and cosine, gradient norm clipped to 1."""
-        schedule = optax.warmup_cosine_decay_schedule(0.0, self.learning_rate, min(50, self.steps // 5 + 1), self.steps)
-        return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b2=0.98, weight_decay=0.02))
+        """See :func:`~antiphon.worlds.music.optimiser.clipped_adam`."""
+        warmup = min(50, self.steps // 5 + 1)
+        return clipped_adam(self.learning_rate, self.steps, warmup=warmup, weight_decay=0.02)
 
     def init(self, key: PRNGKeyArray) -> QualityState:
         """A fresh regressor."""
         params = self.model.init(key)
-        return QualityState(params, self.optimiser().init(params))
+        return QualityState(params, begin(self.optimiser(), params))
 
-    def step(self, state: QualityState, batch: tuple[Array, Array], key: PRNGKeyArray) -> tuple[QualityState, dict]:
+    def step(
+        self, state: QualityState, batch: tuple[Array, Array], key: PRNGKeyArray
+    ) -> tuple[QualityState, dict[str, Array]]:
         """One update on ``(mel [B, F, 80], score [B])``."""
         del key
 
@@ -140,5 +170,5 @@ class QualityTraining:
             return likelihood + ranking, jnp.mean(jnp.abs(error))
 
         (loss, error), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-        updates, optimiser = self.optimiser().update(gradient, state.optimiser, state.params)
-        return QualityState(optax.apply_updates(state.params, updates), optimiser), {"loss": loss, "absolute_error": error}
+        params, optimiser = descend(self.optimiser(), gradient, state.optimiser, state.params)
+        return QualityState(params, optimiser), {"loss": loss, "absolute_error": error}

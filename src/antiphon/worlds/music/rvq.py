@@ -1,9 +1,11 @@
 """Residual vector quantisation (SoundStream, arXiv 2107.03312) with running-mean codebooks.
 
-Level ``q`` codes what the levels before it left over. A codebook follows the running mean of the vectors assigned to each code, and a code that nobody uses
-is replaced by a random residual of the batch.
+Level ``q`` codes what the levels before it left over. A codebook follows the running mean of the vectors
+assigned to each code, and a code that nobody uses is replaced by a random residual of the batch.
 """
 
+import functools
+import operator
 from dataclasses import dataclass
 
 import jax
@@ -16,8 +18,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 class Codebooks:
     """State of the quantiser.
 
-    ``codes`` ``[Q, K, d]``; ``count`` ``[Q, K]`` running number of vectors per code and step; ``total`` ``[Q, K, d]`` running sum of those
-    vectors, so ``codes = total / count``.
+    ``codes`` ``[Q, K, d]``; ``count`` ``[Q, K]`` running number of vectors per code and step; ``total``
+    ``[Q, K, d]`` running sum of those vectors, so ``codes = total / count``.
     """
 
     codes: Array
@@ -29,7 +31,8 @@ class Codebooks:
         """Random codes, each level at half the deviation of the one before."""
         scale = 0.5 ** jnp.arange(levels)[:, None, None]
         codes = jax.random.normal(key, (levels, size, width)) * scale
-        return Codebooks(codes, jnp.ones((levels, size)), 1.0 * codes)  # own buffer, so state can be donated
+        # A buffer of its own for the sum, so that the state can be donated.
+        return Codebooks(codes, jnp.ones((levels, size)), 1.0 * codes)
 
 
 def nearest(x: Float[Array, "N d"], codes: Float[Array, "K d"]) -> Int[Array, " N"]:
@@ -51,9 +54,17 @@ def encode(x: Float[Array, "*batch d"], codes: Float[Array, "Q K d"]) -> Int[Arr
 
 
 def decode(tokens: Int[Array, "*batch q"], codes: Float[Array, "Q K d"]) -> Float[Array, "*batch d"]:
-    """Sum of the codes of the first ``q <= Q`` levels."""
+    """Sum of the codes of the first ``q`` levels.
+
+    Raises:
+      ValueError: ``q`` is not between 1 and ``Q``.
+    """
     levels = tokens.shape[-1]
-    return sum(codes[q][tokens[..., q]] for q in range(levels))
+    if not 1 <= levels <= codes.shape[0]:
+        raise ValueError(
+            f"tokens have {levels} levels, the codebooks {codes.shape[0]}: give 1 to {codes.shape[0]}"
+        )
+    return functools.reduce(operator.add, [codes[q][tokens[..., q]] for q in range(levels)])
 
 
 @jax.tree_util.register_dataclass
@@ -61,8 +72,8 @@ def decode(tokens: Int[Array, "*batch q"], codes: Float[Array, "Q K d"]) -> Floa
 class Quantised:
     """What :func:`quantise` returns.
 
-    ``vector`` ``[N, d]`` straight-through sum of the levels kept; ``index`` ``[Q, N]``; ``residual`` ``[Q, N, d]`` input of each level;
-    ``commitment`` scalar, mean squared distance of the encoder to the levels kept.
+    ``vector`` ``[N, d]`` straight-through sum of the levels kept; ``index`` ``[Q, N]``; ``residual`` ``[Q, N,
+    d]`` input of each level; ``commitment`` scalar, mean squared distance of the encoder to the levels kept.
     """
 
     vector: Array
@@ -98,7 +109,7 @@ def update(books: Codebooks, seen: Quantised, key: PRNGKeyArray, decay: float, d
     size = books.codes.shape[1]
     share = seen.index.shape[1] / size
 
-    def level(count, total, codes, index, residual, key):
+    def level(count, total, index, residual, key):
         hits = jnp.zeros(size).at[index].add(1.0)
         sums = jnp.zeros_like(total).at[index].add(residual)
         count = decay * count + (1 - decay) * hits
@@ -110,9 +121,7 @@ def update(books: Codebooks, seen: Quantised, key: PRNGKeyArray, decay: float, d
         return total / jnp.maximum(count, 1e-6)[:, None], count, total
 
     keys = jax.random.split(key, books.codes.shape[0])
-    codes, count, total = jax.vmap(level)(
-        books.count, books.total, books.codes, seen.index, seen.residual, keys
-    )
+    codes, count, total = jax.vmap(level)(books.count, books.total, seen.index, seen.residual, keys)
     return Codebooks(codes, count, total)
 
 

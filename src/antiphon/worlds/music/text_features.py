@@ -1,6 +1,7 @@
 """Caption to numbers: hashed words and letter triples, so that no word is ever unknown.
 
-A word becomes its own bucket plus the buckets of its letter triples (fastText, arXiv 1607.04606), which is why "harpsichordist" lands near "harpsichord".
+A word becomes its own bucket plus the buckets of its letter triples (fastText, arXiv 1607.04606), which is
+why "harpsichordist" lands near "harpsichord".
 """
 
 import re
@@ -14,11 +15,40 @@ from antiphon.worlds.music.captions import vocabulary
 BUCKETS = 2048
 WORDS_MAX = 40
 PIECES = 8
+"""Buckets of one word: its own, then those of its first letter triples."""
 CHARACTERS_MAX = 2000
+
+_COMMON = frozenset(
+    (
+        "a",
+        "an",
+        "and",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "is",
+        "it",
+        "no",
+        "of",
+        "on",
+        "over",
+        "the",
+        "this",
+        "to",
+        "with",
+    )
+)
+_EXAMPLE = 'describe instrument, tempo and mood in English, as in "slow waltz for harpsichord, minor key"'
 
 
 def hash_words(captions: list[str]) -> np.ndarray:
-    """Bucket numbers ``[B, WORDS_MAX, PIECES]`` int32; 0 is padding. Words beyond the fortieth are cut off."""
+    """Bucket numbers ``[B, WORDS_MAX, PIECES]`` int32, 0 for padding.
+
+    ``bucket(p) = 1 + crc32(p) mod (BUCKETS - 1)`` of ``<word>`` and of its letter triples. Case and
+    punctuation do not count; words beyond :data:`WORDS_MAX` are cut off.
+    """
     table = np.zeros((len(captions), WORDS_MAX, PIECES), np.int32)
     for row, text in enumerate(captions):
         for column, word in enumerate(_words(text)[:WORDS_MAX]):
@@ -32,12 +62,12 @@ def check_caption(text: str) -> str:
     """The caption, stripped, if the models can make sense of it.
 
     Raises:
-      UserError: it is empty, longer than :data:`CHARACTERS_MAX`, or has no word close to one that training captions use (another language, say).
+      UserError: it is empty, longer than :data:`CHARACTERS_MAX`, or has no word close to one that training
+        captions use (another language, say).
     """
     text = text.strip()
-    example = 'describe instrument, tempo and mood in English, for example "slow waltz for harpsichord, minor key"'
     if not text:
-        raise UserError("caption", "the caption is empty", example)
+        raise UserError("caption", "the caption is empty", _EXAMPLE)
     if len(text) > CHARACTERS_MAX:
         raise UserError(
             "caption",
@@ -46,13 +76,9 @@ def check_caption(text: str) -> str:
         )
     known = vocabulary() - _COMMON
     stems = {w[:5] for w in known if len(w) >= 5}
-    words = _words(text)
-    if not any(w in known or (len(w) >= 5 and w[:5] in stems) for w in words):
-        raise UserError("caption", "no word of the caption is one the model has learned", example)
+    if not any(w in known or (len(w) >= 5 and w[:5] in stems) for w in _words(text)):
+        raise UserError("caption", "no word of the caption is one the model has learned", _EXAMPLE)
     return text
-
-
-_COMMON = frozenset(["a", "an", "the", "of", "in", "with", "by", "on", "is", "it", "this", "for", "to", "from", "and", "over", "no", "at"])
 
 
 def _words(text: str) -> list[str]:

@@ -1,8 +1,15 @@
-"""Accompaniment figures: what plays under the tune, in sixteenth notes."""
+"""Accompaniment figures: what plays under the tune, in sixteenth notes.
+
+Every figure takes chords ``[count, 3]`` as semitones above the tonic (root first, one per span of
+:func:`chord_span` sixteenths), the tonic's pitch class, the MIDI pitch around which chords are set, and the
+metre.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 
-from antiphon.worlds.music.attributes import METRES, SIXTEENTHS_PER_BAR
+from antiphon.worlds.music.attributes import sixteenths_per_bar
 
 Figure = list[tuple[float, float, int, int]]
 """Notes as (onset, duration, pitch, velocity), times in sixteenths."""
@@ -10,11 +17,11 @@ Figure = list[tuple[float, float, int, int]]
 
 def chord_span(metre: str) -> int:
     """Sixteenths for which one chord lasts: half a bar, or a whole bar of a waltz."""
-    return 12 if metre == "waltz" else SIXTEENTHS_PER_BAR[METRES.index(metre)] // 2
+    return 12 if metre == "waltz" else sixteenths_per_bar(metre) // 2
 
 
 def voice_chord(chord: np.ndarray, tonic: int, centre: float) -> tuple[int, list[int]]:
-    """A bass note (root, about an octave below ``centre``) and the triad in close position around ``centre``."""
+    """The root about an octave below ``centre``, and the triad in close position around ``centre``."""
     classes = (chord + tonic) % 12
     notes = sorted(int(c + 12 * np.round((centre - c) / 12)) for c in classes)
     root = int(classes[0])
@@ -59,13 +66,19 @@ def arpeggio(chords: np.ndarray, tonic: int, centre: float, metre: str) -> Figur
 
 def drone(chords: np.ndarray, tonic: int, centre: float, metre: str) -> Figure:
     """Tonic and fifth, struck anew with every bar, whatever the tune does."""
-    bar = SIXTEENTHS_PER_BAR[METRES.index(metre)]
+    bar = sixteenths_per_bar(metre)
     length = len(chords) * chord_span(metre)
     bass, _ = voice_chord(np.array([0, 4, 7]), tonic, centre)
     return [(at, bar, p, 64) for at in range(0, length, bar) for p in (bass, bass + 7)]
 
 
-FIGURES = {"chords": held_chords, "oompah": oompah, "arpeggio": arpeggio, "drone": drone}
+FIGURES: dict[str, Callable[[np.ndarray, int, float, str], Figure]] = {
+    "chords": held_chords,
+    "oompah": oompah,
+    "arpeggio": arpeggio,
+    "drone": drone,
+}
+"""By texture; a solo has none, a chorale brings its own voices."""
 
 _KICK, _SNARE, _HAT = 36, 38, 42
 _DRUMS = {
@@ -77,7 +90,7 @@ _DRUMS = {
 
 def drum_beat(metre: str, length: int) -> Figure:
     """A plain kit pattern for ``length`` sixteenths; pitches are General MIDI drum keys."""
-    bar = SIXTEENTHS_PER_BAR[METRES.index(metre)]
+    bar = sixteenths_per_bar(metre)
     loud = {_KICK: 96, _SNARE: 84, _HAT: 58}
     return [
         (start + at, 1, key, loud[key])

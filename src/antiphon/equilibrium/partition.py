@@ -1,0 +1,165 @@
+"""Major–minor games on a partition of the simplex: one backward sweep for both players.
+
+Given the major player's state and action the next mean field is known, so the M × M transition of the mean
+field is a look-up and the cost of a step is X·U·X0·U0·M·(X + X0), not its product with M.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from antiphon.core.errors import UserError
+from antiphon.equilibrium.game import MajorMinorGame, Players, major_minor_tables
+from antiphon.equilibrium.problem import Gap, best_value, mean_value
+from antiphon.equilibrium.rollouts import rollout
+from antiphon.equilibrium.simplex_grid import Projection, SimplexGrid, simplex_grid
+
+Entropy = Float[Array, ""] | float | None
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class PartitionProblem:
+    """A major–minor game whose mean field lives on a grid; made by :func:`partition`.
+
+    A policy is ``Players(minor [T, X, X0, M, U], major [T, X0, M, U0])``: both players see the major state
+    and the mean field.
+
+    Attributes:
+        game: the game that is approximated; roll-outs go back to it.
+        grid: the mean fields.
+        kernel: P, [X, X0, U0, X', M, U].
+        reward: r, [X, X0, U0, M, U].
+        major_kernel: P0, [X0, U0, M, X0'].
+        major_reward: r0, [X0, M, U0].
+    """
+
+    game: MajorMinorGame
+    grid: SimplexGrid
+    kernel: Float[Array, "X X0 U0 X M U"]
+    reward: Float[Array, "X X0 U0 M U"]
+    major_kernel: Float[Array, "X0 U0 M X0"]
+    major_reward: Float[Array, "X0 M U0"]
+
+    def uniform(self) -> Players:
+        """The policies that choose all actions alike."""
+        game, points = self.game, self.grid.points
+        minor = (game.horizon, game.n_states, game.n_major_states, len(points), game.n_actions)
+        major = (game.horizon, game.n_major_states, len(points), game.n_major_actions)
+        return Players(
+            jnp.full(minor, 1.0 / game.n_actions, points.dtype),
+            jnp.full(major, 1.0 / game.n_major_actions, points.dtype),
+        )
+
+    def best_response_values(self, policy: Players, tau: Entropy = None) -> Players:
+        """Q* of a minor player and of the major player, each against the policies of all others."""
+        return self._sweep(policy, ("best",), tau)[0]
+
+    def policy_values(self, policy: Players, tau: Entropy = None) -> Players:
+        """Q of both players under the policies."""
+        return self._sweep(policy, ("own",), tau)[0]
+
+    def visits(self, policy: Players, crowd: Players) -> Players:
+        """Not defined: the paper averages action probabilities point by point."""
+        del policy, crowd
+        raise UserError(
+            "averaging", "on a partition of the simplex decisions are not weighted by visits",
+            "use fictitious play with averaging='plain'",
+        )  # fmt: skip
+
+    def measure(self, policy: Players, tau: Entropy = None) -> Gap:
+        """Exploitability and value of both players at the initial mean field."""
+        best, own = self._sweep(policy, ("best", "own"), tau)
+        values = Players(*(mean_value(q[0], pi[0], tau) for q, pi in zip(own, policy, strict=True)))
+        answers = Players(*(best_value(q[0], tau) for q in best))
+        value = self.at_start(values)
+        return Gap(jax.tree.map(jnp.subtract, self.at_start(answers), value), value)
+
+    def true_value(self, policy: Players, key: Key[Array, ""], paths: int = 256) -> Players:
+        """Mean over ``paths`` roll-outs of the continuous mean field, of which the grid knows nothing."""
+        rollouts = rollout(self, policy, key, paths)
+        return Players(*(jnp.mean(value) for value in rollouts.value))
+
+    def at_start(self, values: Players) -> Players:
+        """Values ``Players([X, X0, M], [X0, M])`` of time 0, averaged over the initial states."""
+        mean_field = self.game.init().astype(self.grid.points.dtype)
+        index, weight = self.grid.locate(mean_field)
+        major = self.game.major_init().astype(mean_field.dtype)
+        return Players(
+            mean_field @ (values.minor[..., index] @ weight) @ major,
+            (values.major[..., index] @ weight) @ major,
+        )
+
+    def next_mean_field(self, minor: Float[Array, "X X0 M U"]) -> Float[Array, "X0 U0 M X"]:
+        """T(x0, u0, μ): the next mean field from each grid point under the minor policy of one time.
+
+        μ'(x') = Σ_{x,u} μ(x) π(u | x, x0, μ) P(x' | x, u, x0, u0, μ).
+        """
+        mass = self.grid.points.T[:, None, :, None] * minor
+        moved = jnp.sum(mass[:, :, None, None] * self.kernel, axis=(0, -1))
+        return jnp.moveaxis(moved, 2, -1)
+
+    def _sweep(self, policy: Players, kinds: tuple[str, ...], tau: Entropy) -> tuple[Players, ...]:
+        """Q of the asked kinds ("best": max over own actions, "own": the policy itself), in one pass."""
+        n_states = self.game.n_states
+        channels = n_states + 1
+
+        def step(value: Array, at: tuple[Array, Array]) -> tuple[Array, tuple[Players, ...]]:
+            minor, major = at
+            index, weight = self.grid.locate(self.next_mean_field(minor))
+            # value is [M, X0', C]: the minor states and the major player of every kind side by side.
+            ahead = jnp.zeros((), value.dtype)
+            for corner in range(index.shape[-1]):
+                read = jnp.einsum("zamc,zamcv->zamv", self.major_kernel, value[index[..., corner]])
+                ahead = ahead + weight[..., corner, None] * read
+            found, closed = [], []
+            for place, kind in enumerate(kinds):
+                part = ahead[..., place * channels : (place + 1) * channels]
+                # Everybody sees one sample of u0, so the expectation over u0 is outside of the product.
+                inner = jnp.moveaxis(part[..., :n_states], -1, 2)[..., None]
+                paid = self.reward + jnp.sum(self.kernel * inner, axis=3)
+                q = jnp.sum(jnp.moveaxis(major, -1, 1)[..., None] * paid, axis=2)
+                q0 = self.major_reward + jnp.moveaxis(part[..., n_states], 1, 2)
+                found.append(Players(q, q0))
+                if kind == "best":
+                    closing = (best_value(q, tau), best_value(q0, tau))
+                else:
+                    closing = (mean_value(q, minor, tau), mean_value(q0, major, tau))
+                closed += [jnp.moveaxis(closing[0], 0, -1), closing[1][..., None]]
+            return jnp.moveaxis(jnp.concatenate(closed, -1), 0, 1), tuple(found)
+
+        shape = (len(self.grid.points), self.game.n_major_states, channels * len(kinds))
+        return jax.lax.scan(step, jnp.zeros(shape, self.grid.points.dtype), tuple(policy), reverse=True)[1]
+
+
+def partition(
+    game: MajorMinorGame,
+    cells: int = 50,
+    projection: Projection = "barycentric",
+    dtype: jnp.dtype | None = None,
+) -> PartitionProblem:
+    """A major–minor game on a grid of mean fields.
+
+    Args:
+        game: the game.
+        cells: M, cells along one coordinate of the simplex.
+        projection: "nearest" is the paper's; "barycentric" is accurate on much coarser grids.
+        dtype: float32 or float64 (which needs ``jax_enable_x64``); by default jax's own.
+
+    Raises:
+        UserError: a grid that cannot be.
+
+    Source: arXiv 2312.10787, section 4.
+    """
+    grid = simplex_grid(game.n_states, cells, projection, dtype)
+    tables = jax.jit(jax.vmap(major_minor_tables, (None, 0)))(game, grid.points)
+    return PartitionProblem(
+        game,
+        grid,
+        jnp.transpose(tables.kernel, (3, 1, 2, 5, 0, 4)),
+        jnp.transpose(tables.reward, (3, 1, 2, 0, 4)),
+        jnp.transpose(tables.major_kernel, (1, 2, 0, 3)),
+        jnp.transpose(tables.major_reward, (1, 0, 2)),
+    )

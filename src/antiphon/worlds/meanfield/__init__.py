@@ -1,0 +1,1 @@
+"""Games of very many players: those of the papers, those of the peers, and random ones."""

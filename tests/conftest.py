@@ -1,0 +1,25 @@
+"""What must be settled before jax is imported: device, format of matrix products, compilation cache."""
+
+import os
+import sys
+from pathlib import Path
+
+from antiphon.cli.compilation import keep_compilations
+
+if "jax" in sys.modules:
+    raise RuntimeError("jax was imported before tests/conftest.py could choose its device and cache")
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+# Tests compare with float64; where bfloat16 is native they would need another tolerance each.
+os.environ["ANTIPHON_MATMUL"] = "float32"
+
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    cache = keep_compilations({"XDG_CACHE_HOME": str(Path(__file__).parents[1] / ".cache")})
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache or "")
+# Most programs here are small, and the default of a second would leave them out.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+
+def pytest_configure(config):
+    # Another process may be writing the entry that this one reads; the program is then compiled again.
+    config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache entry")
