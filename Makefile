@@ -6,6 +6,8 @@
 
 VENV ?= .venv
 SIZE ?= smoke
+# What a first look should show beyond the smoke size: a longer live run, the full comparison, every judge.
+LOOK ?= arm.steps=24 judged_bundle=256 notes=True
 WORKERS ?= 2
 PYTEST_ARGS ?=
 # The first Python on the path that is new enough; `make run PYTHON=/where/python3.12` chooses another one.
@@ -29,7 +31,7 @@ help:
 	@echo 'make clean   remove what make has made, but no runs'
 
 run: $(VENV)/.ready-all
-	$(BIN)/antiphon run musicrl --size $(SIZE)
+	$(BIN)/antiphon run musicrl --size $(SIZE) $(if $(filter smoke,$(SIZE)),--set $(LOOK))
 
 test: $(VENV)/.ready-test
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)

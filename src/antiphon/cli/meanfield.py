@@ -197,7 +197,7 @@ def _simulate(argv: Sequence[str]) -> int:
     if not isinstance(problem, PartitionProblem):
         raise UserError("game", "this game has no major player", "simulate games with a major player")
     key = jax.random.key(arguments.seed)
-    play = jax.jit(simulate, static_argnames=("players", "paths"))
+    play = jax.jit(simulate, static_argnames="paths")
     answer = greedy(jax.jit(lambda p, pi: p.best_response_values(pi))(problem, solved.policy))
     sizes = {"players": arguments.players, "paths": arguments.paths}
     roll = jax.jit(rollout, static_argnames="paths")

@@ -73,7 +73,7 @@ def simulate(
     policy: Players,
     key: Key[Array, ""],
     *,
-    players: int,
+    players: int | Int[Array, ""],
     paths: int,
     deviation: Players | None = None,
 ) -> Rollouts:
@@ -83,7 +83,7 @@ def simulate(
         problem: the game, and the grid by which policies are read.
         policy: what all play.
         key: random key.
-        players: N.
+        players: N; may be traced, so that one program serves all sizes.
         paths: how many games are played.
         deviation: what one tagged minor player (``.minor``) and the major player (``.major``) play instead.
             The minor value is then that of the tagged player.
@@ -94,7 +94,7 @@ def simulate(
     Source: arXiv 2312.10787, section 2 (the N-player game). Differs from the authors' program: counts and
     multinomials take the place of N players.
     """
-    if players < 1:
+    if isinstance(players, int) and players < 1:
         raise UserError("players", f"a game of {players} players is empty", "give at least one player")
     game, dtype = problem.game, problem.grid.points.dtype
     tagged = 0 if deviation is None else 1

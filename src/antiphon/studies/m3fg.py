@@ -115,7 +115,7 @@ CLAIMS = (
 
 _AUTHORS = ((76.56163795, 33.32357530, 17.70951879), (55.57940343, 9.75233904, 5.59835137))  # major, minor
 _rollout = jax.jit(rollout, static_argnames="paths")
-_simulate = jax.jit(simulate, static_argnames=("players", "paths"))
+_simulate = jax.jit(simulate, static_argnames="paths")
 _measure = jax.jit(lambda problem, policy: problem.measure(policy))
 
 

@@ -1,7 +1,7 @@
 """Every figure of the music models beside the same figure of real clips, of the codec and of random tokens.
 
-A judge's number says little by itself: what the tagger makes of real clips is the most one may ask for, what it makes of the codec's reconstructions is what a perfect
-policy would reach, and random tokens are chance.
+A judge's number says little by itself: what the tagger makes of real clips is the most one may ask for, what it
+makes of the codec's reconstructions is what a perfect policy would reach, and random tokens are chance.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,10 @@ FIGURES = ("hit", "probe", "tempo", "regularity", "in_key", "mode", "polyphony",
 
 @dataclass(frozen=True, eq=False)
 class TestClips:
-    """Test clips: ``audio`` ``[N, samples]``, their ``prompts`` in training wordings, ``paraphrases`` in wordings never trained on."""
+    """Test clips.
+
+    ``audio`` ``[N, samples]``, their ``prompts`` in training wordings, ``paraphrases`` in wordings never trained on.
+    """
 
     audio: np.ndarray
     prompts: Prompts
@@ -82,8 +85,9 @@ def columns(bundle: Bundle, clips: TestClips, seed: int, *, notes: bool = True) 
     for name in bundle.policies:
         audio[name] = perform(bundle, bundle.named_policy(name), clips.prompts, seed).audio
     audio["base, guided"] = perform(bundle, bundle.policy, clips.prompts, seed, guidance=1.75).audio
-    random = np.random.default_rng(seed).integers(bundle.codec.codes.shape[1], size=tokens.shape, dtype=np.int32)
-    audio["random tokens"] = rebuild(bundle.codec, random, coarse)
+    codes = bundle.codec.codes.shape[1]
+    noise = np.random.default_rng(seed).integers(codes, size=tokens.shape, dtype=np.int32)
+    audio["random tokens"] = rebuild(bundle.codec, noise, coarse)
     found = {}
     for name, wave in audio.items():
         heard = hear(wave, list(clips.prompts.attributes), reference, notes=notes)
@@ -105,7 +109,12 @@ def encode(codec: Codec, audio: np.ndarray) -> np.ndarray:
 
 
 def codec_figures(bundle: Bundle, dataset: Dataset, clips: TestClips) -> dict[str, Any]:
-    """Log-mel distance by number of levels, use and perplexity of each level's codes, note F1 and polyphony of reconstructions against the score."""
+    """How well the codec rebuilds test clips.
+
+    Returns:
+      ``log_mel`` distance and ``note_f1`` against the score by number of levels, ``usage`` and ``perplexity`` of
+      each level's codes.
+    """
     tokens = encode(bundle.codec, clips.audio)
     used, perplexity = rvq.usage(jnp.asarray(tokens), bundle.codec.codes.shape[1])
     distance, f1 = {}, {}
@@ -133,13 +142,19 @@ def _note_f1(session: Any, wave: np.ndarray, scores: list[Any]) -> float:
 
 
 def retrieval_figures(bundle: Bundle, clips: TestClips, count: int = 256) -> dict[str, dict[str, float]]:
-    """Recall at 1 and 10 of ``count`` test clips, both ways, both embeddings, training wordings and paraphrases, real and decoded audio."""
+    """Recall at 1 and 10 among ``count`` test clips.
+
+    Both ways, for both embeddings, training wordings and paraphrases, real and decoded audio.
+    """
     towers = Embedding()
     audio = clips.audio[:count]
     decoded = rebuild(bundle.codec, encode(bundle.codec, audio), bundle.sizes.levels)
     names = {a: i for i, a in enumerate(dict.fromkeys(clips.prompts.attributes[:count]))}
     same = jnp.array([names[a] for a in clips.prompts.attributes[:count]])
-    words = {"training words": clips.prompts.words[:count], "paraphrases": hash_words(list(clips.paraphrases[:count]))}
+    words = {
+        "training words": clips.prompts.words[:count],
+        "paraphrases": hash_words(list(clips.paraphrases[:count])),
+    }
     found = {}
     for tower, params in (("reward", bundle.judges.reward), ("judge", bundle.judges.judge)):
         hear_clip = jax.jit(lambda p, wave: towers.audio(p, clip_features(wave)))

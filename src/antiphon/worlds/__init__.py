@@ -1,0 +1,1 @@
+"""Where experience comes from: simulators, data and the rewards of their domains."""

@@ -41,9 +41,9 @@ def combinations() -> list[Attributes]:
     ]
 
 
-def test_about_a_twelfth_is_held_out():
+def test_what_is_held_out():
     held_out = [a for a in combinations() if a.held_out]
-    assert 0.05 < len(held_out) / len(combinations()) < 0.12
+    assert (len(held_out), len(combinations())) == (33, 480)  # what the bundled weights were trained without
     # Neither metre nor register nor drums decide.
     for a in combinations():
         assert replace(a, metre="jig", register="high", drums=True).held_out == a.held_out
@@ -62,7 +62,8 @@ def test_every_tempo_mode_and_texture_is_tested_on():
 
 
 @pytest.mark.xfail(
-    reason="CRC-32 is linear: no combination with a harpsichord is held out, so no test clip has one", strict=True
+    reason="CRC-32 is linear: no combination with a harpsichord is held out, so no test clip has one",
+    strict=True,
 )
 def test_every_instrument_is_tested_on():
     assert {a.instrument for a in combinations() if a.held_out} == set(INSTRUMENTS)

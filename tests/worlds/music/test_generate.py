@@ -107,7 +107,7 @@ def test_lengths_are_rounded_up_to_frames(seconds, frames):
         ({"start": np.zeros((16, 8), np.int16)}, "has 0.64 s, not less than the 0.64 s asked for"),
         (
             {"start": np.zeros((4, 2), np.int16)},
-            r"tokens of shape \(4, 2\); give frames of at least 3 levels",
+            r"shape \(4, 2\); give frames of at least 3 levels",
         ),
         ({"start": np.full((4, 3), 512, np.int16)}, "outside the codebooks; give codes below 512"),
         ({"start": np.full((4, 3), -1, np.int16)}, "outside the codebooks"),

@@ -44,14 +44,17 @@ def chord(pitches, seconds=3.2):
 
 @pytest.fixture(scope="module")
 def heard():
-    """A major chord, a minor chord, and nothing."""
-    wave = np.stack([chord([57, 61, 64]), chord([57, 60, 64]), np.zeros(51200, np.float32)])
+    """A cadence in A major, one in A minor, and nothing."""
+    major = [[57, 61, 64], [62, 66, 69], [64, 68, 71], [57, 61, 64]]
+    minor = [[57, 60, 64], [62, 65, 69], [64, 67, 71], [57, 60, 64]]
+    tunes = [np.concatenate([chord(pitches, 0.8) for pitches in chords]) for chords in (major, minor)]
+    wave = np.stack([*tunes, np.zeros(51200, np.float32)])
     meant = [attributes(mode="major"), attributes(mode="minor"), attributes()]
     return hear(wave, meant, reference(), notes=True)
 
 
 @needs_judges
-def test_notes_of_known_chords(heard):
+def test_notes_of_known_cadences(heard):
     assert (heard.in_key[:2] > 0.9).all()
     np.testing.assert_array_equal(heard.mode[:2], [1.0, 1.0])
     assert (heard.polyphony[:2] > 2).all()
@@ -73,7 +76,9 @@ def test_every_figure_has_one_number_a_clip(heard):
 
 @needs_judges
 def test_the_tagger_does_not_mind_how_many_clips_there_are(heard):
-    wave = np.stack([chord([60 + i % 12]) for i in range(16)] + [chord([57, 61, 64])])
+    last = np.concatenate([chord(pitches, 0.8) for pitches in ([57, 61, 64], [62, 66, 69], [64, 68, 71])])
+    last = np.concatenate([last, chord([57, 61, 64], 0.8)])
+    wave = np.stack([chord([60 + i % 12]) for i in range(16)] + [last])
     tags, features = tag(wave)
     assert tags.shape == (17, 50)
     np.testing.assert_allclose(tags[16], heard.tags[0], atol=1e-5)
@@ -96,10 +101,10 @@ def test_a_missing_judge_is_said(monkeypatch):
 
 
 def test_without_notes_there_are_none(monkeypatch):
-    monkeypatch.setattr(
-        "antiphon.worlds.music.judging.tag",
-        lambda wave: (np.full((len(wave), 50), 0.5), np.ones((len(wave), 200))),
-    )
+    def deaf(wave):
+        return np.full((len(wave), 50), 0.5), np.ones((len(wave), 200))
+
+    monkeypatch.setattr("antiphon.worlds.music.judging.tag", deaf)
     monkeypatch.setattr(transcription, "load_transcriber", None)
     found = hear(np.stack([chord([57])] * 2), [attributes()] * 2, reference(), notes=False)
     for name in ("in_key", "mode", "polyphony"):

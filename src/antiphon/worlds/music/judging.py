@@ -69,7 +69,7 @@ class Reference:
                 "file", f"there are no reference clips at {path}", "reinstall antiphon, or pack a bundle"
             )
         try:
-            with np.load(path) as stored:
+            with open(path, "rb") as file, np.load(file) as stored:
                 return Reference(*(np.asarray(stored[f.name]) for f in fields(Reference)))
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
             raise UserError(

@@ -1,10 +1,11 @@
 """Speed of the renderer: seconds of music per second of one core, with a cold and a warm note cache.
 
-Run: python benches/bench_renderer.py
+Run: antiphon bench music
 """
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
@@ -29,7 +30,7 @@ def clip(rng: np.random.Generator, n: int) -> NoteList:
 def main() -> None:
     began = time.process_time()
     font = load_font()
-    print(f"load the font: {time.process_time() - began:.2f} s")
+    found = {"load_font_seconds": time.process_time() - began}
     for n in (30, 80):
         rng = np.random.default_rng(n)
         clips = [clip(rng, n) for _ in range(100)]
@@ -40,9 +41,8 @@ def main() -> None:
                 for notes in clips:
                     renderer.render(notes, SECONDS)
                 speed = len(clips) * SECONDS / (time.process_time() - began)
-                print(
-                    f"{n} notes in {SECONDS:g} s, {name:9}, {state} cache: {speed:6.0f} x real time per core"
-                )
+                found[f"{n} notes, {name}, {state} cache, times real time per core"] = speed
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
