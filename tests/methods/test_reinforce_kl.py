@@ -125,9 +125,10 @@ def test_the_mean_gradient_is_that_of_the_exact_objective(options):
         return jnp.mean(found, axis=0), jnp.std(found, axis=0) / keys.shape[0] ** 0.5
 
     mean, error = estimates(jax.random.split(KEY, 30_000))
-    assert (np.abs(mean - exact) <= 5 * error + 1e-6).all()
+    # Rows that are almost never visited have no deviation to speak of, hence the constant.
+    assert (np.abs(mean - exact) <= 5 * error + 1e-4).all()
     # The estimate is sharp enough for the assertion to mean something.
-    assert np.linalg.norm(mean - exact) < 0.1 * np.linalg.norm(exact)
+    assert np.linalg.norm(mean - exact) < 0.05 * np.linalg.norm(exact)
 
 
 def test_the_value_network_learns_the_return_to_come():

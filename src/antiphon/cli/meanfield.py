@@ -309,6 +309,7 @@ def _begin(float64: bool) -> None:
 def _problem(settings: dict[str, Any]) -> Any:
     from antiphon.cli.settings import with_settings
     from antiphon.equilibrium import FlowProblem, partition
+    from antiphon.equilibrium.pointwise import PointwiseMajorMinorGame
     from antiphon.worlds.meanfield.zoo import build, find_rules
 
     kind = find_rules(settings["game"])
@@ -319,7 +320,7 @@ def _problem(settings: dict[str, Any]) -> Any:
             "game", f"{kind.__name__}() cannot be built: {error}", "give every field a default"
         ) from error
     game = build(with_settings(rules, settings["set"]) if settings["set"] else rules)
-    if hasattr(game, "major_reward"):
+    if isinstance(game, PointwiseMajorMinorGame):
         return partition(game, settings["grid"], settings["projection"])
     return FlowProblem(game)
 

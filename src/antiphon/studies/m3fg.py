@@ -203,7 +203,7 @@ def _sweep(config: Config) -> tuple[Finding, Figure]:
                 )  # fmt: skip
                 grid.append(float(solution.value.major[-1]))
                 true.append(float(solution.true_value.major[-1]))
-            series += [Series(f"{name}, {projection}: {kind}", config.sweep, values)
+            series += [Series(f"{name}, {projection}: {kind}", config.sweep, tuple(values))
                        for kind, values in (("on the grid", grid), ("true", true))]  # fmt: skip
             errors = np.abs(np.array(grid) - np.array(true))
             if projection == "nearest":
@@ -256,14 +256,15 @@ def _finite(config: Config) -> tuple[Finding, Figure]:
     gaps = np.abs([one.estimate - limit.estimate for one in found])
     noise = np.array([one.high - one.estimate for one in found]) + (limit.high - limit.estimate)
     clear = gaps > 1.5 * noise
+    sizes = tuple(float(x) for x in np.log10(config.players))
     chart = Figure(
         "SIS with N players",
         "log10 N",
         "value of a minor player",
         (
-            Series("N players", np.log10(config.players), [f.estimate for f in found],
-                   [f.low for f in found], [f.high for f in found]),
-            Series("mean field", np.log10(config.players), [limit.estimate] * len(found)),
+            Series("N players", sizes, tuple(f.estimate for f in found),
+                   tuple(f.low for f in found), tuple(f.high for f in found)),
+            Series("mean field", sizes, (limit.estimate,) * len(found)),
         ),
     )  # fmt: skip
     if clear.sum() < 3:
@@ -277,11 +278,15 @@ def _finite(config: Config) -> tuple[Finding, Figure]:
 
 def _history_figure(name: str, played: Solution, iterated: Solution) -> Figure:
     series = [
-        Series(f"{method}, {kind}", np.log10(np.maximum(s.iterations, 0.5)), np.log10(np.maximum(gap, 1e-9)))
+        Series(f"{method}, {kind}", _logs(s.iterations, 0.5), _logs(gap, 1e-9))
         for method, s in (("FP", played), ("FPI", iterated))
         for kind, gap in s.exploitability._asdict().items()
     ]
     return Figure(f"Exploitability, {name}", "log10 iteration", "log10 exploitability", tuple(series))
+
+
+def _logs(values: np.ndarray, floor: float) -> tuple[float, ...]:
+    return tuple(float(x) for x in np.log10(np.maximum(values, floor)))
 
 
 def _last_table(played: Mapping[str, Solution]) -> Table:

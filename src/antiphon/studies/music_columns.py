@@ -1,7 +1,8 @@
 """Every figure of the music models beside the same figure of real clips, of the codec and of random tokens.
 
-A judge's number says little by itself: what the tagger makes of real clips is the most one may ask for, what it
-makes of the codec's reconstructions is what a perfect policy would reach, and random tokens are chance.
+A judge's number says little by itself: what the tagger makes of real clips is the most one may ask for,
+what it makes of the codec's reconstructions is what a perfect policy would reach, and random tokens are
+chance.
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ FIGURES = ("hit", "probe", "tempo", "regularity", "in_key", "mode", "polyphony",
 class TestClips:
     """Test clips.
 
-    ``audio`` ``[N, samples]``, their ``prompts`` in training wordings, ``paraphrases`` in wordings never trained on.
+    ``audio`` ``[N, samples]``, ``prompts`` in training wordings, ``paraphrases`` in wordings kept apart.
     """
 
     audio: np.ndarray
@@ -112,8 +113,8 @@ def codec_figures(bundle: Bundle, dataset: Dataset, clips: TestClips) -> dict[st
     """How well the codec rebuilds test clips.
 
     Returns:
-      ``log_mel`` distance and ``note_f1`` against the score by number of levels, ``usage`` and ``perplexity`` of
-      each level's codes.
+      ``log_mel`` distance and ``note_f1`` against the score by number of levels, ``usage`` and ``perplexity``
+      of each level's codes.
     """
     tokens = encode(bundle.codec, clips.audio)
     used, perplexity = rvq.usage(jnp.asarray(tokens), bundle.codec.codes.shape[1])

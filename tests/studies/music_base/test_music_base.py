@@ -11,7 +11,7 @@ from antiphon.core.errors import UserError
 from antiphon.nets.weights import save_tree
 from antiphon.studies import music_base
 from antiphon.studies.music_base import Config, embedding, packing
-from antiphon.studies.music_base.clips import attributes_of, clips
+from antiphon.studies.music_base.clips import attributes_of, clip_of, clips
 from antiphon.studies.music_base.packing import last_metrics
 from antiphon.train.metrics import Record, read_metrics
 from antiphon.train.run_directory import RunDirectory
@@ -66,6 +66,15 @@ def test_clips_come_in_order_and_in_equal_batches(dataset):
     np.testing.assert_array_equal(np.concatenate(few)[:18], joined[:18])
     assert not few[1][2:].any()
     assert list(clips(dataset, "valid", 16)) == []
+
+
+def test_a_clip_is_found_by_its_number(dataset):
+    shards = dataset.audio("train")
+    whole = np.concatenate(shards)
+    for number in (0, 24, 25, CLIPS - 1):
+        np.testing.assert_array_equal(clip_of(shards, number), whole[number])
+    with pytest.raises(IndexError):
+        clip_of(shards, CLIPS)
 
 
 def test_attributes_are_those_of_the_records(dataset):

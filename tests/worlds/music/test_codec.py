@@ -20,6 +20,7 @@ from antiphon.worlds.music.codec import (
     encode_latent,
 )
 from antiphon.worlds.music.codec_training import CodecTraining, log_mel_distance, mel_loss
+from antiphon.worlds.music.spectrum import stft
 
 TINY = CodecConfig(width=16, blocks=1, latent=4, levels=3, codes=8)
 
@@ -44,7 +45,9 @@ def test_shapes_both_ways(codec):
     polished = codec.decode_polished(tokens, 2)
     assert polished.shape == (2, 6 * FRAME)
     assert np.isfinite(polished).all()
-    np.testing.assert_allclose(codec.decode_polished(tokens, 0), codec.decode(tokens), atol=1e-6)
+    # Without iterations all that differs is the floor of the log spectrum, which is at most 0.01 a bin.
+    plain, bare = stft(codec.decode(tokens)), stft(codec.decode_polished(tokens, 0))
+    assert 1e-4 < float(jnp.abs(plain - bare).max()) < 0.1
 
 
 @pytest.mark.parametrize("samples", [FRAME - 1, 3 * FRAME + 1, 0])

@@ -87,5 +87,5 @@ def test_training_learns_a_level_that_follows_from_the_coarse_one():
     assert losses[0] > 1.0
     assert np.mean(losses[-5:]) < 0.1
     fresh = batch(999)
-    filled = model.fill(state.params, jax.random.key(0), fresh[..., :1])
+    filled = jax.jit(model.fill)(state.params, jax.random.key(0), fresh[..., :1])
     assert (filled == fresh).mean() > 0.97

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon.core.errors import UserError
-from antiphon.worlds.music import planner
+from antiphon.worlds.music import planner, policy
 from antiphon.worlds.music.codec import Codec, CodecConfig, CodecNets
 from antiphon.worlds.music.embedding import Embedding
 from antiphon.worlds.music.policy import (
@@ -61,15 +61,18 @@ def test_the_model_has_the_worlds_side_information():
         music_model(100)
 
 
-def test_scores_do_not_depend_on_how_many_clips_are_decoded_at_a_time():
+def test_scores_do_not_depend_on_how_many_clips_are_decoded_at_a_time(monkeypatch):
+    towers, quality = Embedding(d_out=8, width=16, blocks=1), QualityModel(width=16, blocks=1)
+    monkeypatch.setattr(policy, "Embedding", lambda: towers)
+    monkeypatch.setattr(policy, "QualityModel", lambda: quality)
     config = CodecConfig(width=16, blocks=1, latent=4, levels=3, codes=8)
     key = jax.random.key(0)
     codes = jax.random.normal(key, (3, 8, 4))
     judges = Judges(
         Codec(CodecNets.init(key, config), codes),
-        Embedding().init(jax.random.key(1)),
-        Embedding().init(jax.random.key(2)),
-        QualityModel().init(jax.random.key(3)),
+        towers.init(jax.random.key(1)),
+        towers.init(jax.random.key(2)),
+        quality.init(jax.random.key(3)),
     )
     words = hash_words(["slow harp", "fast piano", "choir", "jig", "a drone"])
     context = grid_context(words, np.zeros(5, int), np.zeros(5, int), 4)
@@ -78,11 +81,11 @@ def test_scores_do_not_depend_on_how_many_clips_are_decoded_at_a_time():
         jax.jit(lambda t, chunk=chunk: score_tokens(judges, context, t, levels=2, chunk=chunk))(tokens)
         for chunk in (16, 2)
     )
-    heard = judges.codec.decode(tokens.reshape(5, 4, 2))
+    heard = jax.jit(Codec.decode)(judges.codec, tokens.reshape(5, 4, 2))
     slow = {
-        "text": Embedding().adherence(judges.reward, jnp.asarray(words), heard),
-        "judge": Embedding().adherence(judges.judge, jnp.asarray(words), heard),
-        "quality": QualityModel().reward(judges.quality, heard),
+        "text": jax.jit(towers.adherence)(judges.reward, jnp.asarray(words), heard),
+        "judge": jax.jit(towers.adherence)(judges.judge, jnp.asarray(words), heard),
+        "quality": jax.jit(quality.reward)(judges.quality, heard),
     }
     for name, expected in slow.items():
         assert expected.shape == (5,)

@@ -65,7 +65,7 @@ def test_the_loss_is_the_sum_of_two_cross_entropies():
     training = PlannerTraining(steps=5)
     state = training.init(jax.random.key(1))
     words, tempo, metre = batch(0, 6)
-    _, metrics = training.step(state, (words, tempo, metre), jax.random.key(0))
+    _, metrics = jax.jit(training.step)(state, (words, tempo, metre), jax.random.key(0))
     scores = planner.logits(state.params, words)
     nats = []
     for score, truth in zip(scores, (tempo, metre), strict=True):

@@ -32,7 +32,7 @@ def batch(seed: int = 0) -> EmbeddingBatch:
 def test_both_towers_give_unit_vectors():
     params = TINY.init(jax.random.key(0))
     data = batch()
-    audio, text = TINY.audio(params, jnp.asarray(data.mel)), TINY.text(params, data.words)
+    audio, text = jax.jit(TINY.audio)(params, jnp.asarray(data.mel)), jax.jit(TINY.text)(params, data.words)
     assert audio.shape == text.shape == (4, 8)
     np.testing.assert_allclose(np.linalg.norm(audio, axis=1), 1, atol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(text, axis=1), 1, atol=1e-4)
@@ -58,8 +58,9 @@ def test_patches_lay_four_frames_side_by_side():
 
 def slow_loss(embedding, params, data) -> tuple[float, float]:
     """InfoNCE both ways, one clip after the other, in float64."""
-    audio = np.asarray(embedding.audio(params, jnp.asarray(data.mel)), np.float64)
-    right, wrong = (np.asarray(embedding.text(params, w), np.float64) for w in (data.words, data.wrong))
+    heard, said = jax.jit(embedding.audio), jax.jit(embedding.text)
+    audio = np.asarray(heard(params, jnp.asarray(data.mel)), np.float64)
+    right, wrong = (np.asarray(said(params, w), np.float64) for w in (data.words, data.wrong))
     scale, n = np.exp(float(params.log_scale)), len(audio)
     total, nearer = 0.0, 0
     for i in range(n):
@@ -78,7 +79,7 @@ def test_the_loss_against_a_slow_loop(same):
     training = EmbeddingTraining(TINY, noise=0.0, steps=10)
     state = training.init(jax.random.key(1))
     data = batch()._replace(same=np.array(same))
-    _, metrics = training.step(state, data, jax.random.key(0))
+    _, metrics = jax.jit(training.step)(state, data, jax.random.key(0))
     loss, accuracy = slow_loss(TINY, state.params, data)
     assert float(metrics["loss"]) == pytest.approx(loss, rel=1e-4)
     assert float(metrics["hard_negative_accuracy"]) == pytest.approx(accuracy)

@@ -54,13 +54,28 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _origin(file: Path) -> dict[str, Any]:
-    """What the manifest remembers: the file, the run beside it, and the figures in the file's header."""
+    """What the manifest remembers: the file, the run beside it, its curve, and the figures in the header."""
     from antiphon.nets.weights import load_metadata
     from antiphon.train.files import read_json
 
     beside, header = file.parent / "config.json", load_metadata(file)
+    run = read_json(beside) if beside.exists() else None
+    if run is not None:
+        run["config"].pop("bundle", None)  # a path of one machine, which says nothing elsewhere
     return {
         "file": file.name,
-        "run": read_json(beside) if beside.exists() else None,
+        "run": run,
+        "curve": _curve(file.parent / "metrics.jsonl", file.stem.replace("policy-", "arm-")),
         "figures": header.get("figures", {}) if isinstance(header, dict) else {},
     }
+
+
+def _curve(metrics: Path, fit: str, points: int = 20) -> dict[str, list[float]]:
+    """KL and rewards of the fine-tuning, means of at most ``points`` blocks of successive updates."""
+    from antiphon.train.metrics import read_metrics
+
+    records = [r.values for r in read_metrics(metrics) if r.fit == fit] if metrics.exists() else []
+    width = max(1, len(records) // points)
+    blocks = [records[i : i + width] for i in range(0, len(records) - width + 1, width)]
+    names = [name for name in (records[0] if records else ()) if name == "kl" or name.startswith("reward")]
+    return {name: [sum(r[name] for r in block) / width for block in blocks] for name in names}

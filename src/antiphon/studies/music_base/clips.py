@@ -1,9 +1,9 @@
 """The clips of a data set in the form in which stages use them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int16
 
 from antiphon.worlds.music.attributes import Attributes
 from antiphon.worlds.music.dataset import Dataset, to_float
@@ -28,6 +28,19 @@ def clips(
         batch = np.zeros((size, rows[0].shape[0]), np.float32)
         batch[: len(rows)] = to_float(np.stack(rows))
         yield batch
+
+
+def clip_of(shards: Sequence[Int16[np.ndarray, "clips N"]], number: int) -> Int16[np.ndarray, " N"]:
+    """A clip by its number in the split, whatever the sizes of the shards.
+
+    Raises:
+      IndexError: there are not so many.
+    """
+    for shard in shards:
+        if number < len(shard):
+            return shard[number]
+        number -= len(shard)
+    raise IndexError("the split has fewer clips")
 
 
 def attributes_of(dataset: Dataset, split: str, limit: int | None = None) -> list[Attributes]:

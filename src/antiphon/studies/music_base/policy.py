@@ -83,6 +83,6 @@ def policy_batches(
         context = grid_context(words, tempo, metre, frames)
         context = context._replace(present=rng.random(batch) >= _NO_CAPTION)
         flat = tokens[rows][..., : config.levels].astype(np.int32).reshape(batch, -1)
-        return SFTBatch(flat, context, np.ones(flat.shape, np.float32))
+        return SFTBatch(*jax.tree.map(np.asarray, (flat, context, np.ones(flat.shape, np.float32))))
 
     return make

@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float16, Float32
 
+from antiphon.studies.music_base.clips import clip_of
 from antiphon.studies.music_base.config import Config
 from antiphon.studies.music_base.tokens import load_codec, load_tokens
 from antiphon.studies.music_base.weights import is_finished, keep_weights
 from antiphon.train.fit import fit
 from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.music.codec import Codec
-from antiphon.worlds.music.dataset import SHARD, Dataset, to_float
+from antiphon.worlds.music.dataset import Dataset, to_float
 from antiphon.worlds.music.embedding import clip_features
 from antiphon.worlds.music.quality import DEGRADATIONS, QualityTraining, degrade, score_of
 
@@ -57,7 +58,7 @@ def _damaged(
         kinds = rng.choice(DEGRADATIONS, size=_SIZE, p=_SHARES)
         severities = rng.uniform(0, 1, _SIZE) ** 2
         frames = tokens[rows].astype(np.int32)
-        wave = to_float(np.stack([shards[i // SHARD][i % SHARD] for i in rows]))
+        wave = to_float(np.stack([clip_of(shards, i) for i in rows]))
         source = np.full(_SIZE, _COARSE, np.int32)
         for j, (kind, severity) in enumerate(zip(kinds, severities, strict=True)):
             if kind == "codec_fine":

@@ -1,6 +1,6 @@
 """Pictures, tables and clips of the study's report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -39,20 +39,25 @@ _STORY = (
 )
 
 
-def write(run: RunDirectory, trial: Trial, pairs: int) -> None:
+Curves = Mapping[str, Mapping[str, Sequence[float]]]
+"""Of bundled policies: ``{policy: {"kl": […], "reward_text": […], …}}`` over blocks of updates."""
+
+
+def write(run: RunDirectory, trial: Trial, pairs: int, curves: Curves) -> None:
     """Write everything the report shows beside the findings.
 
     Args:
       run: whose metrics are drawn, and where to.
       trial: what was played and heard.
       pairs: of clips before and after.
+      curves: of the bundled policies' own fine-tuning, shown beside the live arms.
     """
-    figures = (*_frontier(read_metrics(run.metrics)), _best_of(trial))
+    figures = (*_frontier(read_metrics(run.metrics), curves), _best_of(trial))
     tables = (_scores_table(trial), _wins_table(trial), *_heard_table(trial))
     write_media(run.path, Media(_STORY, figures, _pairs(run, trial, pairs), tables))
 
 
-def _frontier(records: Sequence[Record]) -> list[Figure]:
+def _frontier(records: Sequence[Record], curves: Curves) -> list[Figure]:
     """Each reward against the KL to the base, for every arm, also those that do not train on it."""
     arms = list(dict.fromkeys(record.fit for record in records if record.fit.startswith("arm-")))
     by_arm = {arm: [record for record in records if record.fit == arm] for arm in arms}
@@ -61,13 +66,17 @@ def _frontier(records: Sequence[Record]) -> list[Figure]:
             f"Reward against KL: {label}",
             "KL to the base (nats per clip)",
             label,
-            tuple(
-                _progress(arm.removeprefix("arm-"), mine, f"reward_{name}") for arm, mine in by_arm.items()
+            (
+                *(
+                    Series(f"bundled {policy}", tuple(curve["kl"]), tuple(curve[f"reward_{name}"]))
+                    for policy, curve in curves.items()
+                ),
+                *(_progress(f"live {arm[4:]}", mine, f"reward_{name}") for arm, mine in by_arm.items()),
             ),
             note="Training captions, means of successive updates with 95 % bands.",
         )
         for name, label in _REWARDS.items()
-        if by_arm
+        if by_arm or curves
     ]
 
 
@@ -81,7 +90,11 @@ def _progress(name: str, records: Sequence[Record], metric: str) -> Series:
     )
     middle = values.mean(axis=1)
     reach = 1.96 * values.std(axis=1, ddof=1) / np.sqrt(width) if width > 1 else np.zeros(len(middle))
-    return Series(name, tuple(kl.mean(axis=1)), tuple(middle), tuple(middle - reach), tuple(middle + reach))
+    order = np.argsort(
+        kl.mean(axis=1), kind="stable"
+    )  # early on the KL wavers, and a line that turns back misleads
+    ends = (kl.mean(axis=1), middle, middle - reach, middle + reach)
+    return Series(name, *(tuple(end[order]) for end in ends))
 
 
 def _best_of(trial: Trial) -> Figure:

@@ -106,7 +106,8 @@ def run(config: Config, run: RunDirectory) -> list[Finding]:
     trial = _trial(config, bundle, bundled, trained, reference)
     for arm, policy in trained.items():
         _save(run, arm, policy, figures_of(trial.played[f"live {arm}"], trial.played["base"]))
-    pictures.write(run, trial, config.pairs)
+    curves = {name: bundle.made(name).get("curve") for name in bundle.policies}
+    pictures.write(run, trial, config.pairs, {name: curve for name, curve in curves.items() if curve})
     shown = "r" if "r" in config.arms else config.arms[0]
     records = [record for record in read_metrics(run.metrics) if record.fit == f"arm-{shown}"]
     return [

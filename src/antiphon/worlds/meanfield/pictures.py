@@ -23,7 +23,8 @@ def draw_history(
         axes.plot(np.maximum(iterations, 0.5), np.maximum(gaps, 1e-16), label=name)
     axes.set(xscale="log", yscale="log", xlabel="iteration", ylabel="exploitability", title=title)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    if any(curves):
+        axes.legend(frameon=False)
     _save(plt, figure, path)
 
 
@@ -42,6 +43,7 @@ def draw_policies(path: Path, problem: PartitionProblem, policy: Players, title:
     figure, grid = plt.subplots(
         rows, shown, figsize=(3 * shown, 2.2 * rows), squeeze=False, layout="constrained"
     )
+    image = None
     for axes, (name, values) in zip(grid.ravel(), panels, strict=True):
         image = axes.imshow(
             values.T[order], origin="lower", aspect="auto", vmin=0, vmax=1, extent=(0, len(values), 0, 1)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.core.errors import UserError
-from antiphon.equilibrium import MajorMinorGame, MeanFieldGame, major_minor_game, mean_field_game
+from antiphon.equilibrium import major_minor_game, mean_field_game
+from antiphon.equilibrium.pointwise import PointwiseGame, PointwiseMajorMinorGame
 from antiphon.worlds.meanfield.advertisement import Advertisement
 from antiphon.worlds.meanfield.beach_bar import BeachBar
 from antiphon.worlds.meanfield.buffet import Buffet
@@ -61,7 +62,7 @@ def find_rules(name: str) -> type:
     return entry.rules
 
 
-def build(rules: Any) -> MeanFieldGame | MajorMinorGame:
+def build(rules: Any) -> PointwiseGame | PointwiseMajorMinorGame:
     """The game of some rules, checked: with a major player if they say what one earns."""
     return major_minor_game(rules) if hasattr(rules, "major_reward") else mean_field_game(rules)
 

@@ -97,7 +97,7 @@ class Attributes:
 
     @property
     def held_out(self) -> bool:
-        """Whether this (instrument, tempo, mode, texture) is one of the 33 of 480 that training never sees."""
+        """Whether this (instrument, tempo, mode, texture) is one of the 33 of 480 training never sees."""
         name = f"{self.instrument}/{self.tempo}/{self.mode}/{self.texture}"
         return zlib.crc32(name.encode()) % 12 == 0
 

@@ -214,9 +214,7 @@ class Bundle:
         if name == "codec":
             return load_tree(path, self._shapes[name], sha256=sha256)
         # Made by NumPy: jax would compile a program for every shape.
-        nothing = jax.tree.map(
-            lambda leaf: jnp.asarray(np.zeros(leaf.shape, leaf.dtype)), self._shapes[name]
-        )
+        nothing = jax.tree.map(lambda leaf: jnp.asarray(np.zeros(leaf.shape, leaf.dtype)), self._shapes[name])
         return load_difference(path, nothing, sha256=sha256)
 
     @cached_property

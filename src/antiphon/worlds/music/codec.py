@@ -118,7 +118,7 @@ class Codec(NamedTuple):
         distance does not.
         """
         log_magnitude, phasor = decode_spectrum(self.nets, rvq.decode(tokens, self.codes))
-        # The head predicts log(magnitude + 0.01): its floor must go, or iterations turn it into audible noise.
+        # The head predicts log(magnitude + 0.01): its floor must go, or iterations turn it into noise.
         target = jnp.maximum(jnp.exp(log_magnitude) - 0.01, 0.0)
         return griffin_lim(target, phasor, iterations)
 
