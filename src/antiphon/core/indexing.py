@@ -1,4 +1,4 @@
-"""Choosing entries by index, with gradients that are not scatters."""
+"""Choosing entries by index."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -7,8 +7,8 @@ from jaxtyping import Array, Float, Int
 def pick(values: Float[Array, "*B V"], index: Int[Array, "*B"]) -> Float[Array, "*B"]:
     """``values[..., index]`` along the last axis: the log-probability of a token, say.
 
-    The transpose of a gather is a scatter-add, which XLA runs index by index on CPUs. A masked sum reads the
-    same numbers, and both it and its gradient fuse into the loops around them.
+    A masked sum instead of a gather: it and its gradient fuse into the loops around them, and entries that are
+    not chosen get a gradient of exactly zero even where they are infinite.
 
     Args:
         values: Entries that are not chosen may be infinite.

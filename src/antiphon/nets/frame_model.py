@@ -16,7 +16,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from antiphon.core.errors import UserError
-from antiphon.nets.embedding import embed
 from antiphon.nets.layers import Dense, rms_norm, stack
 from antiphon.nets.text_encoder import TextEncoder, TextParams
 from antiphon.nets.transformer import Block, BlockConfig, blocks_forward
@@ -174,7 +173,7 @@ class FrameModel:
         for level in range(self.levels):
             outputs.append(self.level_logits(params, state, level))
             if level + 1 < self.levels:
-                state = state + embed(params.drawn[level], frames[..., level])
+                state = state + params.drawn[level][frames[..., level]]
         return jnp.stack(outputs, axis=2)
 
     def states(
@@ -184,7 +183,7 @@ class FrameModel:
         frames = self.frames(tokens)
         summed = jnp.zeros((*frames.shape[:2], self.width))
         for level in range(self.levels):
-            summed = summed + embed(params.tokens[level], frames[..., level])
+            summed = summed + params.tokens[level][frames[..., level]]
         start = jnp.broadcast_to(params.start, (frames.shape[0], 1, self.width))
         x = jnp.concatenate([start, summed[:, :-1]], axis=1)
         x = x + self.side_vector(params, context.side[:, : frames.shape[1]])
@@ -202,7 +201,7 @@ class FrameModel:
         """Sum of the side categories' embeddings."""
         total = jnp.zeros((*side.shape[:2], self.width))
         for i, table in enumerate(params.side):
-            total = total + embed(table, side[..., i])
+            total = total + table[side[..., i]]
         return total
 
     def level_logits(

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from antiphon.nets.embedding import embed
 from antiphon.nets.layers import Dense, rms_norm, stack
 from antiphon.nets.transformer import Block, BlockConfig, blocks_forward
 
@@ -71,7 +70,7 @@ class TextEncoder:
         """
         piece = (words > 0)[..., None]
         there = jnp.any(words > 0, axis=-1)
-        x = jnp.sum(jnp.where(piece, embed(params.buckets, words), 0.0), axis=2)
+        x = jnp.sum(jnp.where(piece, params.buckets[words], 0.0), axis=2)
         x = x / jnp.sqrt(jnp.maximum(jnp.sum(piece, axis=2), 1))
         x = blocks_forward(params.blocks, self.block, x, there[:, None, :] & there[:, :, None])
         x = jnp.where(there[..., None], rms_norm(x, params.gain), 0.0)

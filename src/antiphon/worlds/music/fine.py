@@ -17,7 +17,6 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from antiphon.core.errors import UserError
 from antiphon.core.indexing import pick
-from antiphon.nets.embedding import embed
 from antiphon.nets.layers import ConvNeXt, Dense, apply_stack, rms_norm, stack
 from antiphon.worlds.music.optimiser import begin, clipped_adam, descend
 
@@ -89,7 +88,7 @@ class FineModel:
         self, params: FineParams, tokens: Int[Array, "B F Q"], level: int | Int[Array, ""]
     ) -> Float[Array, "B F d"]:
         """Features before the head of ``level``; unknown tokens are ``codes``."""
-        embedded = [embed(params.tokens[q], tokens[..., q]) for q in range(self.levels)]
+        embedded = [params.tokens[q][tokens[..., q]] for q in range(self.levels)]
         x = functools.reduce(operator.add, embedded)
         x = apply_stack(params.blocks, x + params.level[level])
         return rms_norm(x, params.gain)
