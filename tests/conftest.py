@@ -1,6 +1,7 @@
-"""What must be settled before jax is imported: device, format of matrix products, compilation cache."""
+"""What must be settled before jax is imported: Ctrl-C, device, matrix products, compilation cache."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from antiphon.cli.compilation import keep_compilations
 
 if "jax" in sys.modules:
     raise RuntimeError("jax was imported before tests/conftest.py could choose its device and cache")
+
+# Started in the background by a shell, Python ignores Ctrl-C, and antiphon respects that; tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Tests compare with float64; where bfloat16 is native they would need another tolerance each.

@@ -237,7 +237,9 @@ def test_a_policy_is_adopted_listed_and_played(typed, tmp_path, bundle):
     moved = jax.tree.map(lambda leaf: leaf + 0.3 * rng.standard_normal(leaf.shape).astype(np.float32), base)
     figures = {"text": {"mean": 0.5, "base": 0.25}}
     save_tree("policy-r.safetensors", moved, metadata={"arm": "r", "figures": figures})
-    (tmp_path / "config.json").write_text('{"seed": 3}')
+    (tmp_path / "config.json").write_text('{"seed": 3, "config": {"bundle": "/home/me", "judged": 8}}')
+    lines = [{"fit": "arm-r", "step": i, "seconds": 0, "kl": i, "reward": -i, "spread": 1} for i in range(42)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     where = ("--bundle", folder)
     status, said = typed("adopt", "policy-r.safetensors", "--name", "mine", "--bits", 8, *where)
     assert status == 0
@@ -250,11 +252,27 @@ def test_a_policy_is_adopted_listed_and_played(typed, tmp_path, bundle):
     assert listed["made"]["command"] == "a test"
     assert set(listed["files"]) == set(listed["sha256"]) >= {"codec.safetensors", "policy-mine.safetensors"}
     made = json.loads((folder / "manifest.json").read_text())["policies"]["mine"]["made"]
-    assert made == {"file": "policy-r.safetensors", "run": {"seed": 3}, "figures": figures}
+    middles = [1.0 + 3 * i for i in range(14)]  # of 42 updates in blocks of three
+    assert made == {
+        "file": "policy-r.safetensors",
+        "run": {"seed": 3, "config": {"judged": 8}},
+        "curve": {"kl": middles, "reward": [-middle for middle in middles]},
+        "figures": figures,
+    }
     _, plays = typed("generate", HARP, "-n", 3, "--model", "mine", *where)
     _, played = typed("generate", HARP, "-n", 3, *where)
     one, other = ((tmp_path / answer["files"][0]).read_bytes() for answer in (plays, played))
     assert one != other
+
+
+@pytest.mark.parametrize("other", ["{}", "[]", '{"config": 3}'])
+def test_a_config_of_something_else_is_no_run(typed, tmp_path, bundle, other):
+    folder = shutil.copytree(bundle, tmp_path / "models")
+    save_tree("policy-r.safetensors", Bundle.load(folder).policy)
+    (tmp_path / "config.json").write_text(other)
+    assert typed("adopt", "policy-r.safetensors", "--name", "a", "--bundle", folder)[0] == 0
+    made = Bundle.load(folder).made("a")
+    assert (made["run"], made["curve"], made["figures"]) == (None, {}, {})
 
 
 def test_models_are_a_table_with_each_policy_s_figures(bundle, capsys):
@@ -372,7 +390,7 @@ def test_help_is_quick_and_names_every_verb():
     program = (
         "import sys\nfrom antiphon.cli.main import main\n"
         "main(['music', '--help'])\n"
-        "for verb in ('generate', 'data build', 'train', 'adopt', 'models'):\n"
+        "for verb in ('generate', 'data build', 'train', 'adopt', 'models', 'evaluate'):\n"
         "    try: main(['music', *verb.split(), '--help'])\n"
         "    except SystemExit as left: assert not left.code\n"
         "main(['music', 'generate', '', '--json'])\n"
@@ -381,7 +399,7 @@ def test_help_is_quick_and_names_every_verb():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for verb in ("generate", "data", "train", "adopt", "models"):
+    for verb in ("generate", "data", "train", "adopt", "models", "evaluate"):
         assert f"  {verb}" in done.stdout
     for option in ("--continue", "--free-tempo", "--resume", "--name", "--bundle"):
         assert option in done.stdout

@@ -7,10 +7,13 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
 
 import pytest
 
 from antiphon.cli import main as door
+from antiphon.cli.parsing import parse
 from antiphon.cli.studying import find_study
 from antiphon.core.errors import UserError
 
@@ -86,18 +89,28 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if command is None:
         raise UserError("usage", f"there is no command {words[1]!r}", "look at antiphon --help")
     module = importlib.import_module(command.module)
-    real = module.parse
 
     def parse_and_stop(*given):
-        raise Parsed(real(*given))
+        raise Parsed(parse(*given))
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "parse", parse_and_stop)
+        for reader in readers(module):
+            patch.setattr(reader, "parse", parse_and_stop)
         with pytest.raises(Parsed) as caught:
             module.main(words[2:])
     study = getattr(caught.value.arguments, "study", None)
     if study is not None:
         find_study(study)
+
+
+def readers(module: ModuleType) -> list[ModuleType]:
+    """The modules that read a command's arguments: itself, or those of its verbs when it is a package."""
+    if hasattr(module, "parse"):
+        return [module]
+    found = (
+        importlib.import_module(f"{module.__name__}.{part.name}") for part in iter_modules(module.__path__)
+    )
+    return [part for part in found if hasattr(part, "parse")]
 
 
 def with_python() -> list[Path]:

@@ -7,8 +7,8 @@ from jaxtyping import Array, Float, Int
 def pick(values: Float[Array, "*B V"], index: Int[Array, "*B"]) -> Float[Array, "*B"]:
     """``values[..., index]`` along the last axis: the log-probability of a token, say.
 
-    A masked sum instead of a gather: it and its gradient fuse into the loops around them, and entries that are
-    not chosen get a gradient of exactly zero even where they are infinite.
+    A masked sum instead of a gather: it and its gradient fuse into the loops around them, and entries that
+    are not chosen get a gradient of zero even where they are infinite.
 
     Args:
         values: Entries that are not chosen may be infinite.

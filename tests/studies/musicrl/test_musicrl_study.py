@@ -116,7 +116,11 @@ def test_clips_and_pictures_are_there_and_the_report_is_built(finished, config):
             samples, rate = soundfile.read(directory.path / clip.audio)
             assert (len(samples), rate) == (16 * FRAME, 16000)
             assert np.abs(samples).max() == pytest.approx(0.9, abs=1e-3)
-    assert {figure.title.split(":")[0] for figure in media.figures} >= {"Reward against KL"}
+    rewards = [figure for figure in media.figures if figure.title.startswith("Reward against KL")]
+    assert len(rewards) == 3
+    for figure in rewards:
+        assert [series.name for series in figure.series] == ["live r", "live text"]
+        assert all(list(series.x) == sorted(series.x) for series in figure.series)
     table = next(table for table in media.tables if table.title.startswith("Scores"))
     assert [row[:2] for row in table.rows] == [
         ("base", 8), ("live r", 6), ("live text", 6), ("base, guided", 6),
@@ -156,13 +160,25 @@ def test_a_bundled_r_is_the_main_model(config, tmp_path, monkeypatch):
     monkeypatch.setattr(judge, "BATCH", 4)
     pack(tmp_path / "bundle", TINY, random_weights(), {})
     base = Bundle.load(tmp_path / "bundle").policy
-    add_policy(tmp_path / "bundle", "r", jax.tree.map(lambda leaf: 1.1 * leaf, base), {})
+    curve = {
+        "kl": [0.0, 2.0],
+        "reward_text": [0.1, 0.2],
+        "reward_quality": [0.3, 0.4],
+        "reward_judge": [0, 1],
+    }
+    louder = jax.tree.map(lambda leaf: 1.1 * leaf, base)
+    add_policy(tmp_path / "bundle", "r", louder, {"curve": curve})
     few = dataclasses.replace(
         config, arms=("text",), arm=dataclasses.replace(config.arm, steps=1), bundle=str(tmp_path / "bundle"),
         judged=2, judged_bundle=4, best_of=1, best_of_captions=2, pairs=0,
     )  # fmt: skip
     monkeypatch.setattr(study, "train_arm", lambda bundle, *rest: bundle.policy)
-    found = run(few, RunDirectory.create("musicrl", few, seed=0, root=tmp_path / "runs"))
+    directory = RunDirectory.create("musicrl", few, seed=0, root=tmp_path / "runs")
+    found = run(few, directory)
+    shown = next(f for f in read_media(directory.path).figures if "text adherence" in f.title)
+    assert [(series.name, series.x, series.y) for series in shown.series] == [
+        ("bundled r", (0.0, 2.0), (0.1, 0.2))
+    ]
     assert [finding.id for finding in found] == [claim.id for claim in CLAIMS]
     notes = {finding.id: finding.note for finding in found}
     assert notes["text-rises"].startswith("bundled r against base on 4 held-out captions")

@@ -60,8 +60,11 @@ def _origin(file: Path) -> dict[str, Any]:
 
     beside, header = file.parent / "config.json", load_metadata(file)
     run = read_json(beside) if beside.exists() else None
-    if run is not None:
-        run["config"].pop("bundle", None)  # a path of one machine, which says nothing elsewhere
+    settings = run.get("config") if isinstance(run, dict) else None
+    if not isinstance(settings, dict):
+        run = None  # a config.json of something else
+    else:
+        settings.pop("bundle", None)  # a path of one machine, which says nothing elsewhere
     return {
         "file": file.name,
         "run": run,
@@ -75,7 +78,7 @@ def _curve(metrics: Path, fit: str, points: int = 20) -> dict[str, list[float]]:
     from antiphon.train.metrics import read_metrics
 
     records = [r.values for r in read_metrics(metrics) if r.fit == fit] if metrics.exists() else []
-    width = max(1, len(records) // points)
+    width = max(1, -(-len(records) // points))
     blocks = [records[i : i + width] for i in range(0, len(records) - width + 1, width)]
     names = [name for name in (records[0] if records else ()) if name == "kl" or name.startswith("reward")]
     return {name: [sum(r[name] for r in block) / width for block in blocks] for name in names}

@@ -81,7 +81,7 @@ def _frontier(records: Sequence[Record], curves: Curves) -> list[Figure]:
 
 
 def _progress(name: str, records: Sequence[Record], metric: str) -> Series:
-    """A metric against the KL in at most a dozen blocks of successive updates, the last ones left over."""
+    """A metric against the KL in one to two dozen blocks of updates, sorted by KL; a rest is left out."""
     width = max(1, len(records) // 12)
     usable = len(records) // width * width
     kl, values = (
@@ -90,9 +90,8 @@ def _progress(name: str, records: Sequence[Record], metric: str) -> Series:
     )
     middle = values.mean(axis=1)
     reach = 1.96 * values.std(axis=1, ddof=1) / np.sqrt(width) if width > 1 else np.zeros(len(middle))
-    order = np.argsort(
-        kl.mean(axis=1), kind="stable"
-    )  # early on the KL wavers, and a line that turns back misleads
+    # Early on the KL wavers, and a line that turns back misleads.
+    order = np.argsort(kl.mean(axis=1), kind="stable")
     ends = (kl.mean(axis=1), middle, middle - reach, middle + reach)
     return Series(name, *(tuple(end[order]) for end in ends))
 
