@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 from antiphon.core.errors import UserError
 from antiphon.methods.reinforce_kl import Baseline, ReinforceKL, ReinforceState
 from antiphon.nets.frame_model import FrameContext
+from antiphon.nets.frame_value import FrameValue
 from antiphon.objectives.policy_gradient import KLCredit
 from antiphon.train.fit import fit
 from antiphon.train.run_directory import RunDirectory
@@ -89,6 +90,7 @@ def method_of(bundle: Bundle, config: ArmConfig, arm: str) -> ReinforceKL:
         microbatch=config.microbatch,
         baseline=config.baseline,
         kl_credit=config.kl_credit,
+        value_model=FrameValue(bundle.sizes.policy) if config.baseline == "value" else None,
     )
 
 
@@ -98,8 +100,10 @@ def train_arm(bundle: Bundle, config: ArmConfig, arm: str, seed: int, run: RunDi
     In a run directory an interrupted arm goes on where it stopped, and a finished one is only loaded.
     """
     method = method_of(bundle, config, arm)
+    # As in the paper the value network starts from the policy's checkpoint, with weights of its own.
+    value = () if method.value_model is None else FrameValue(bundle.sizes.policy).from_policy(bundle.policy)
     state: ReinforceState = fit(
-        method.step, method.init(bundle.policy, bundle.judges), steps=config.steps,
+        method.step, method.init(bundle.policy, bundle.judges, value), steps=config.steps,
         key=jax.random.key(seed), batches=prompt_batches(bundle, config, seed), chunk=4, run=run,
         name=f"arm-{arm}", checkpoint_every=5, show=("reward", "reward_judge", "kl"),
     )  # fmt: skip

@@ -19,7 +19,6 @@ from antiphon.worlds.music.attributes import METRES, TEMPI
 from antiphon.worlds.music.optimiser import begin, descend
 
 ENCODER = TextEncoder(len(TEMPI) + len(METRES), width=64, layers=1)
-_ENCODER = ENCODER
 
 
 def logits(params: TextParams, words: Int[Array, "B W P"]) -> tuple[Float[Array, "B 4"], Float[Array, "B 3"]]:
