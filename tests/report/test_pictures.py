@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from antiphon.report.audio import media_type, samples
@@ -150,6 +150,7 @@ finite = st.floats(-1e9, 1e9, allow_nan=False)
 
 
 @given(st.lists(finite, min_size=1, max_size=20))
+@example([0.0, -2.6742638341733865e-81])
 def test_an_axis_holds_its_data_between_few_round_ticks(values):
     scale = linear(values, 0.0, 100.0)
     room = 1e-6 * (scale.high - scale.low)

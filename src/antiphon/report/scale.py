@@ -42,7 +42,7 @@ def linear(values: Iterable[float], start: float, end: float, ticks: int = 5, ze
     if zero:
         finite.append(0.0)
     low, high = min(finite), max(finite)
-    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
+    if is_constant(low, high):
         # A constant still needs a range to stand in.
         room = abs(low) * 0.1 or 1.0
         low, high = low - room, high + room
@@ -57,10 +57,16 @@ def snug(values: Iterable[float], start: float, end: float, ticks: int = 5) -> S
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     wide = linear(finite, start, end, ticks)
     low, high = min(finite), max(finite)
-    if high <= low:
+    if is_constant(low, high):
         return wide
-    inside = tuple(mark for mark in wide.ticks if low - 1e-9 <= mark <= high + 1e-9 * abs(high))
+    room = 1e-6 * (high - low)
+    inside = tuple(mark for mark in wide.ticks if low - room <= mark <= high + room)
     return Scale(low, high, start, end, inside)
+
+
+def is_constant(low: float, high: float) -> bool:
+    """Whether a range is too narrow to divide, measured against its own numbers."""
+    return high - low <= 1e-12 * max(abs(low), abs(high), 1e-288)
 
 
 def round_step(rough: float) -> float:
