@@ -44,7 +44,7 @@ def test_strict_fails_with_a_failed_claim_and_only_then(study, capsys):
 
 
 def test_settings_reach_every_kind_of_field(study, capsys):
-    words = ["--set", "steps=7", "rate=2e-1", "--set", "layers=8,9", "--set", "inner.width=6", "centred=True"]
+    words = ["--set", "steps=7", "rate=2e-1", "--set", "layers=8,9", "--set", "inner.width=6", "centred=true"]
     assert main(["run", study, "--size", "laptop", *words, "--json"]) == 0
     config = json.loads((Path(last_json(capsys)["run"]) / "config.json").read_text())["config"]
     assert (config["steps"], config["rate"], config["layers"]) == (7, 0.2, [8, 9])

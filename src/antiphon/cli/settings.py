@@ -32,6 +32,8 @@ def with_settings(config: Any, settings: Sequence[str]) -> Any:
             raise UserError("field", f"--set {setting} has no value", "write --set FIELD=VALUE")
         path = name.replace("-", "_").split(".")
         kind = _field_type(type(config), path, name)
+        if kind is bool and value.lower() in ("true", "false"):
+            value = value.capitalize()  # as JSON writes it, too
         words.append(f"--{'.'.join(path)}")
         words += (
             [item.strip() for item in value.split(",") if item.strip()] if _is_sequence(kind) else [value]

@@ -19,6 +19,7 @@ from antiphon.studies.musicrl.judge import perform
 from antiphon.worlds.music import planner, rvq
 from antiphon.worlds.music.attributes import Attributes
 from antiphon.worlds.music.bundle import Bundle
+from antiphon.worlds.music.captions import caption
 from antiphon.worlds.music.codec import Codec
 from antiphon.worlds.music.codec_training import log_mel_distance
 from antiphon.worlds.music.dataset import Dataset, arrange_clip, to_float
@@ -145,16 +146,25 @@ def _note_f1(session: Any, wave: np.ndarray, scores: list[Any]) -> float:
 def retrieval_figures(bundle: Bundle, clips: TestClips, count: int = 256) -> dict[str, dict[str, float]]:
     """Recall at 1 and 10 among ``count`` test clips.
 
-    Both ways, for both embeddings, training wordings and paraphrases, real and decoded audio.
+    Both ways, for both embeddings, real and decoded audio, training wordings and paraphrases, with attributes
+    left out as in training and with every attribute named.
     """
     towers = Embedding()
     audio = clips.audio[:count]
     decoded = rebuild(bundle.codec, encode(bundle.codec, audio), bundle.sizes.levels)
     names = {a: i for i, a in enumerate(dict.fromkeys(clips.prompts.attributes[:count]))}
     same = jnp.array([names[a] for a in clips.prompts.attributes[:count]])
+    rng = np.random.default_rng(0)
+
+    def complete(unseen: bool) -> np.ndarray:
+        truth = clips.prompts.attributes[:count]
+        return hash_words([caption(rng, a, unseen=unseen, complete=True) for a in truth])
+
     words = {
         "training words": clips.prompts.words[:count],
         "paraphrases": hash_words(list(clips.paraphrases[:count])),
+        "training words, complete": complete(False),
+        "paraphrases, complete": complete(True),
     }
     found = {}
     for tower, params in (("reward", bundle.judges.reward), ("judge", bundle.judges.judge)):

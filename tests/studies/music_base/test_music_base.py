@@ -45,8 +45,8 @@ def dataset(tmp_path_factory):
 @pytest.fixture(scope="module")
 def config(dataset):
     small = Config(
-        codec_width=32, codec_steps=2, width=64, layers=1, policy_steps=2, policy_batch=4, embedding_steps=2,
-        embedding_batch=8, quality_steps=2, fine_steps=2, planner_steps=2, listening=CLIPS,
+        codec_width=32, codec_steps=2, decoder_steps=2, width=64, layers=1, policy_steps=2, policy_batch=4,
+        embedding_steps=2, embedding_batch=8, quality_steps=2, fine_steps=2, planner_steps=2, listening=CLIPS,
     )  # fmt: skip
     return music_base.with_data(small, dataset)
 
@@ -131,7 +131,8 @@ def test_last_metrics_are_means_of_ten_records():
 def test_a_stage_says_what_it_needs(config, dataset, tmp_path):
     run = new_run(config, tmp_path)
     for stages, missing in (
-        (("tokens",), "codec"), (("reward",), "codec"), (("fine",), "tokens"), (("policy",), "tokens"),
+        (("tokens",), "codec"), (("reward",), "codec"), (("decoder",), "tokens"),
+        (("fine",), "tokens"), (("policy",), "tokens"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=f"run stage {missing} first"):
             music_base.train(config, dataset, run, stages)
@@ -168,7 +169,7 @@ def test_tokens_are_the_codec_s_and_are_written_once(config, dataset, tmp_path):
 def test_all_stages_make_a_bundle(config, dataset, tmp_path, monkeypatch, capfd):
     run = new_run(config, tmp_path)
     music_base.train(config, dataset, run)
-    fits = ("codec", "planner", "reward", "judge", "quality", "fine", "policy")
+    fits = ("codec", "decoder", "planner", "reward", "judge", "quality", "fine", "policy")
     assert {(r.fit, r.step) for r in read_metrics(run.metrics)} >= {(fit, 2) for fit in fits}
     before = run.metrics.read_bytes()
     music_base.train(config, dataset, run)  # every file is there, so nothing is trained again

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from antiphon.core.errors import UserError
-from antiphon.worlds.music.batches import audio_batches
+from antiphon.worlds.music.batches import audio_batches, decoder_batches
 from antiphon.worlds.music.codec import FRAME
-from antiphon.worlds.music.dataset import Dataset, DatasetConfig
+from antiphon.worlds.music.dataset import Dataset, DatasetConfig, to_float
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +49,19 @@ def test_what_cannot_be_cut_is_refused(dataset):
         audio_batches(dataset, "train", batch=1, frames=6, seed=0)
     with pytest.raises(UserError, match="no clips in split valid"):
         audio_batches(dataset, "valid", batch=1, frames=1, seed=0)
+
+
+def test_excerpts_for_a_decoder_carry_the_tokens_of_their_frames(dataset):
+    audio = np.concatenate([np.asarray(shard) for shard in dataset.audio("train")])
+    frames = dataset.config.frames
+    tokens = np.arange(len(audio) * frames * 2, dtype=np.int16).reshape(len(audio), frames, 2)
+    make = decoder_batches(dataset, "train", tokens, batch=16, frames=3, seed=1)
+    batch = make(5)
+    for seen, wave in zip(batch.tokens, batch.wave, strict=True):
+        clip, start = divmod(int(seen[0, 0]) // 2, frames)
+        np.testing.assert_array_equal(seen, tokens[clip, start : start + 3])
+        np.testing.assert_array_equal(wave, to_float(audio[clip, start * FRAME : (start + 3) * FRAME]))
+    np.testing.assert_array_equal(make(5).tokens, batch.tokens)
+    assert (make(6).tokens != batch.tokens).any()
+    with pytest.raises(UserError, match="longer than the clips"):
+        decoder_batches(dataset, "train", tokens, batch=1, frames=frames + 1, seed=0)

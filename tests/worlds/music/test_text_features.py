@@ -12,6 +12,7 @@ from antiphon.worlds.music.text_features import (
     PIECES,
     WORDS_MAX,
     check_caption,
+    half_known,
     hash_words,
 )
 
@@ -75,3 +76,15 @@ def test_captions_nobody_can_read_are_refused(text, said):
         check_caption(text)
     assert caught.value.kind == "caption"
     assert caught.value.mend
+
+
+def test_a_reader_of_fewer_words_keeps_their_triples():
+    words = np.repeat(hash_words(["slow waltz for harpsichord"]), 2000, axis=0)
+    seen = half_known(np.random.default_rng(0), words, unknown=0.2, lost=0.1)
+    gone = (seen == 0).all(-1)[:, :4]
+    np.testing.assert_allclose(gone.mean(0), 0.1, atol=0.03)
+    np.testing.assert_allclose((seen[:, :4, 0] == 0)[~gone].mean(), 0.2, atol=0.03)
+    kept = ~gone[..., None] & (np.arange(words.shape[2]) > 0)
+    np.testing.assert_array_equal(seen[:, :4][kept], words[:, :4][kept])
+    assert (words == hash_words(["slow waltz for harpsichord"])).all()
+    np.testing.assert_array_equal(half_known(np.random.default_rng(1), words, 0.0, 0.0), words)

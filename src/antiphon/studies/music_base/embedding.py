@@ -16,7 +16,7 @@ from antiphon.worlds.music.attributes import Attributes
 from antiphon.worlds.music.captions import caption, change_one
 from antiphon.worlds.music.dataset import Dataset
 from antiphon.worlds.music.embedding import EmbeddingBatch, EmbeddingTraining, clip_features
-from antiphon.worlds.music.text_features import hash_words
+from antiphon.worlds.music.text_features import half_known, hash_words
 
 _CHANGED = ("instrument", "tempo", "mode", "texture", "register", "articulation", "metre", "drums")
 """What a wrong caption is wrong about."""
@@ -83,6 +83,7 @@ def _batches(
         right = [caption(rng, a) for a in chosen]
         wrong = [caption(rng, change_one(rng, a, str(rng.choice(_CHANGED)))) for a in chosen]
         same = np.array([names[a] for a in chosen])
-        return EmbeddingBatch(mel, hash_words(right), hash_words(wrong), same)
+        right, wrong = (half_known(rng, hash_words(captions)) for captions in (right, wrong))
+        return EmbeddingBatch(mel, right, wrong, same)
 
     return make

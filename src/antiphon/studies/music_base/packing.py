@@ -9,6 +9,7 @@ import numpy as np
 from antiphon.nets.weights import load_tree
 from antiphon.studies.music_base.clips import attributes_of, clips
 from antiphon.studies.music_base.config import Config, sizes_of
+from antiphon.studies.music_base.tokens import load_codec
 from antiphon.studies.music_base.weights import needed, weights_path
 from antiphon.train.files import plain
 from antiphon.train.metrics import Record, read_metrics
@@ -44,7 +45,12 @@ def pack_run(
     """
     sizes = sizes_of(config)
     shapes = sizes.shapes()
-    networks = {name: load_tree(needed(weights_path(run, name), name), shapes[name]) for name in NETWORKS}
+    networks = {
+        name: load_codec(config, run)
+        if name == "codec"
+        else load_tree(needed(weights_path(run, name), name), shapes[name])
+        for name in NETWORKS
+    }
     made = made or {
         "command": "antiphon music train",
         "config": plain(config),

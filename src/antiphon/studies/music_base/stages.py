@@ -7,13 +7,14 @@ from antiphon.studies.music_base.embedding import train_judge, train_reward
 from antiphon.studies.music_base.planner import train_planner
 from antiphon.studies.music_base.policy import train_fine, train_policy
 from antiphon.studies.music_base.quality import train_quality
-from antiphon.studies.music_base.tokens import train_codec, write_tokens
+from antiphon.studies.music_base.tokens import train_codec, train_decoder, write_tokens
 from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.music.dataset import Dataset
 
 _STAGE: dict[str, Callable[[Config, Dataset, RunDirectory], None]] = {
     "codec": train_codec,
     "tokens": write_tokens,
+    "decoder": train_decoder,
     "planner": train_planner,
     "reward": train_reward,
     "judge": train_judge,

@@ -1,4 +1,4 @@
-"""Stages codec and tokens: audio to discrete frames, which every later stage reads."""
+"""Stages codec, tokens and decoder: audio to discrete frames, which every later stage reads, and back."""
 
 from io import BytesIO
 from pathlib import Path
@@ -15,10 +15,11 @@ from antiphon.train.files import write_atomically
 from antiphon.train.fit import fit
 from antiphon.train.progress import say
 from antiphon.train.run_directory import RunDirectory
-from antiphon.worlds.music.batches import audio_batches
+from antiphon.worlds.music.batches import audio_batches, decoder_batches
 from antiphon.worlds.music.codec import Codec, CodecConfig
 from antiphon.worlds.music.codec_training import CodecTraining
 from antiphon.worlds.music.dataset import SPLITS, Dataset
+from antiphon.worlds.music.decoder_training import DecoderTraining
 
 
 def codec_config(config: Config) -> CodecConfig:
@@ -27,14 +28,15 @@ def codec_config(config: Config) -> CodecConfig:
 
 
 def load_codec(config: Config, run: RunDirectory) -> Codec:
-    """The codec that the codec stage left.
+    """The codec that the codec stage left, with the longer trained decoder of stage decoder if that has run.
 
     Raises:
       UserError: it has not run, or its file is damaged.
     """
     method = _method(config)
     like = jax.eval_shape(lambda key: method.codec(method.init(key)), jax.random.key(0))
-    return load_tree(needed(weights_path(run, "codec"), "codec"), like)
+    longer = weights_path(run, "decoder")
+    return load_tree(longer if longer.exists() else needed(weights_path(run, "codec"), "codec"), like)
 
 
 def load_tokens(run: RunDirectory, split: str) -> Int16[np.ndarray, "clips F Q"]:
@@ -74,6 +76,21 @@ def write_tokens(config: Config, dataset: Dataset, run: RunDirectory) -> None:
         np.save(buffer, np.concatenate([nothing, *pieces])[:total])
         write_atomically(_path(run, split), buffer.getvalue())
         say(f"tokens: {total} clips of split {split}")
+
+
+def train_decoder(config: Config, dataset: Dataset, run: RunDirectory) -> None:
+    """Stage decoder: the tokens stay, their audio gets better."""
+    if is_finished(run, "decoder"):
+        return
+    tokens, codec = load_tokens(run, "train"), load_codec(config, run)
+    method = DecoderTraining(steps=config.decoder_steps, coarse_levels=config.levels)
+    batches = decoder_batches(dataset, "train", tokens, batch=24, frames=24, seed=config.seed)
+    state = fit(
+        method.step, method.init(codec), steps=config.decoder_steps, key=jax.random.key(config.seed + 6),
+        batches=batches, chunk=50, run=run, name="decoder", checkpoint_every=4, log_every=10,
+        show=("loss", "mel"),
+    )  # fmt: skip
+    keep_weights(run, "decoder", method.codec(state))
 
 
 def _path(run: RunDirectory, split: str) -> Path:

@@ -58,6 +58,27 @@ def hash_words(captions: list[str]) -> np.ndarray:
     return table
 
 
+def half_known(
+    rng: np.random.Generator, words: np.ndarray, unknown: float = 0.2, lost: float = 0.05
+) -> np.ndarray:
+    """Hashed captions as somebody with a smaller vocabulary reads them, for training.
+
+    A word met for the first time has no bucket of its own yet, only letter triples; a reader that always had
+    both would rely on the first and stumble over every paraphrase.
+
+    Args:
+      rng: source of the losses.
+      words: what :func:`hash_words` gave, ``[B, W, P]``; left as it is.
+      unknown: share of the words that keep only their triples.
+      lost: share of the words that are left out altogether.
+    """
+    out = words.copy()
+    draw = rng.random(words.shape[:2])
+    out[..., 0] = np.where(draw < unknown, 0, out[..., 0])
+    out[rng.random(words.shape[:2]) < lost] = 0
+    return out
+
+
 def check_caption(text: str) -> str:
     """The caption, stripped, if the models can make sense of it.
 
