@@ -66,6 +66,12 @@ STUDIES: tuple[StudyEntry, ...] = (
         title="Major–minor mean field games: fictitious play on a partition of the simplex",
         module="antiphon.studies.m3fg",
     ),
+    StudyEntry(
+        name="nlhf",
+        paper="arXiv 2312.00886",
+        title="Nash learning on tables of preferences: the theorem and the examples, exactly",
+        module="antiphon.studies.nlhf",
+    ),
 )
 
 METHODS: tuple[str, ...] = (
@@ -75,6 +81,7 @@ METHODS: tuple[str, ...] = (
     "mirror_descent",
     "fixed_point",
     "major_minor_stackelberg",
+    "nash_md_tabular",
 )
 
-WORLDS: tuple[str, ...] = ("music", "meanfield")
+WORLDS: tuple[str, ...] = ("music", "meanfield", "diagnostics")
