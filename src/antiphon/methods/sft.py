@@ -56,7 +56,7 @@ class SFT:
     """
 
     model: SequenceModel = field(metadata={"static": True})
-    learning_rate: float = 1e-3
+    learning_rate: float | Float[Array, ""] = 1e-3
     steps: int = field(default=1000, metadata={"static": True})
     warmup: int = field(default=100, metadata={"static": True})
     final: float = 0.02

@@ -82,6 +82,7 @@ METHODS: tuple[str, ...] = (
     "fixed_point",
     "major_minor_stackelberg",
     "nash_md_tabular",
+    "gkd",
 )
 
 WORLDS: tuple[str, ...] = ("music", "meanfield", "diagnostics")
