@@ -67,6 +67,12 @@ STUDIES: tuple[StudyEntry, ...] = (
         module="antiphon.studies.m3fg",
     ),
     StudyEntry(
+        name="mfg_imitation",
+        paper="arXiv 2306.14799",
+        title="Imitation in mean field games: what an imitator's error says about its Nash gap",
+        module="antiphon.studies.mfg_imitation",
+    ),
+    StudyEntry(
         name="nlhf",
         paper="arXiv 2312.00886",
         title="Nash learning on tables of preferences: the theorem and the examples, exactly",
@@ -81,6 +87,10 @@ METHODS: tuple[str, ...] = (
     "mirror_descent",
     "fixed_point",
     "major_minor_stackelberg",
+    "newton_cooling",
+    "imitation_cloning",
+    "imitation_adversarial",
+    "nash_md",
     "nash_md_tabular",
     "gkd",
 )
