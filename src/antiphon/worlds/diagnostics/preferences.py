@@ -84,7 +84,7 @@ def cyclic_share(
     np.fill_diagonal(beats, 0.0)
     b = beats * mu
     # Closed walks a → b → c → a over ordered triples of different answers; a circle can be met both ways.
-    circles = np.einsum("ij,jk,ki->", b, b, b)
+    circles = np.sum((b @ b) * b.T)
     same = np.sum(mu**2)
     distinct = 1.0 - 3.0 * same + 2.0 * np.sum(mu**3)
     return float(2.0 * circles / distinct) if distinct > 1e-12 else 0.0
