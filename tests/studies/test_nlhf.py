@@ -1,4 +1,4 @@
-"""The tabular study of Nash learning: every claim is tested even at the smallest size, and all of them hold."""
+"""The tabular study of Nash learning: every claim is tested at the smallest size, and all of them hold."""
 
 from dataclasses import replace
 

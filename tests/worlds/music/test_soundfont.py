@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 import sys
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from antiphon.worlds.music.envelopes import (
 )
 from antiphon.worlds.music.soundfont import SoundFont, find_font, load_font
 from antiphon.worlds.music.soundfont_zones import Generator as G
+from antiphon.worlds.music.synthesis import synthesise
 
 RATE = 22050
 PERIOD = 50  # samples; 441 Hz
@@ -120,8 +123,6 @@ def test_lookup_by_key_and_velocity(font: SoundFont) -> None:
 def test_a_looped_sine_comes_out_as_that_sine(font: SoundFont) -> None:
     """Tuning, loop and resampling in one: two seconds of 441 Hz moved by 11 cents, far past the recording."""
     pytest.importorskip("soxr")
-    from antiphon.worlds.music.synthesis import synthesise
-
     wave = synthesise(font.regions(0, 69, 100)[0], font.samples, 69, 2.0, 16000).astype(np.float64)
     assert len(wave) == 32000
     hertz = RATE / PERIOD * 2 ** ((7 + 4) / 1200)
@@ -189,8 +190,6 @@ def test_a_flipped_byte_never_ends_in_anything_but_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, where: int, change: int
 ) -> None:
     pytest.importorskip("soxr")
-    from antiphon.worlds.music.synthesis import synthesise
-
     data = bytearray(font_bytes())
     pool = data.index(b"smpl") + 8
     tables = [i for i in range(len(data)) if not pool <= i < pool + 4092]
@@ -202,6 +201,22 @@ def test_a_flipped_byte_never_ends_in_anything_but_a_sentence(
     for regions in font.regions_of.values():
         for region in regions:
             assert np.isfinite(synthesise(region, font.samples, 60, 0.05, 16000)).all()
+
+
+@pytest.mark.parametrize("tune", [G.COARSE_TUNE, G.SCALE_TUNING, G.MOD_LFO_TO_PITCH, G.VIB_LFO_TO_PITCH])
+def test_pitches_of_a_damaged_font_do_not_eat_the_memory(font: SoundFont, tune: G) -> None:
+    """A cent too far would ask for gigabytes: 2^(32767/12) samples a second."""
+    pytest.importorskip("soxr")
+    region = next(iter(font.regions_of.values()))[0]
+    generators = list(region.generators)
+    generators[tune] = 32_000
+    broken = replace(region, generators=tuple(generators))
+    tracemalloc.start()
+    wave = synthesise(broken, font.samples, 60, 0.05, 16_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.isfinite(wave).all()
+    assert peak < 100e6
 
 
 def test_wrong_files_are_named(tmp_path: Path) -> None:

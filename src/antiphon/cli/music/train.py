@@ -25,7 +25,7 @@ _DATA = Path("data/music")
 
 @dataclass(frozen=True)
 class TrainArguments:
-    """Train the music models by stages: codec, tokens, decoder, planner, reward, judge, quality, fine, policy."""
+    """Train the music models: codec, tokens, decoder, planner, reward, judge, quality, fine, policy."""
 
     data: Path = _DATA
     """A data set that 'antiphon music data build' made."""

@@ -32,6 +32,9 @@ from antiphon.worlds.music.soundfont_zones import Generator, Region
 _SILENT_DB = 90.0  # below this under full scale nothing is left in 16 bits
 _LADDER_CENTS = 600  # distance of the fixed filters between which a moving cutoff is blended
 _OPEN_CENTS = 13500
+# A damaged font may ask for any pitch at all, and memory grows with it: no sound font needs more than this.
+_FARTHEST_CENTS = 7200  # from the recorded pitch
+_WIDEST_SWEEP_CENTS = 4800
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def synthesise(
     rate = factor * sample_rate
     if not looped:
         sweep = sum(abs(v[x]) for x in (g.MOD_LFO_TO_PITCH, g.VIB_LFO_TO_PITCH, g.MOD_ENV_TO_PITCH))
+        sweep = min(sweep, _WIDEST_SWEEP_CENTS)
         longest = (region.sample.end - region.sample.start) / _read_rate(region, key)
         seconds = min(seconds, longest * 2.0 ** (sweep / 1200.0) + 0.01)
     time = np.arange(ceil(seconds * rate)) / rate
@@ -99,7 +103,7 @@ def synthesise(
         vibrato = triangle(time, v[g.VIB_LFO_DELAY], v[g.VIB_LFO_FREQUENCY])
         cents = v[g.MOD_ENV_TO_PITCH] * modulation + v[g.MOD_LFO_TO_PITCH] * wobble
         cents += v[g.VIB_LFO_TO_PITCH] * vibrato
-        steps = 2.0 ** (cents / 1200.0)
+        steps = 2.0 ** (np.clip(cents, -_WIDEST_SWEEP_CENTS, _WIDEST_SWEEP_CENTS) / 1200.0)
         place = np.concatenate(([0.0], np.cumsum(steps)[:-1]))
         steady = _steady_pitch(region, pool, key, looped, (place[-1] + 4) / rate, rate)
         wave = _read_between(steady, place)
@@ -130,7 +134,8 @@ def _read_rate(region: Region, key: int) -> float:
     """Recorded samples consumed per second to sound at the key's pitch."""
     g, v, s = Generator, region.generators, region.sample
     cents = v[g.SCALE_TUNING] * (key - s.root_key) + 100 * v[g.COARSE_TUNE] + v[g.FINE_TUNE]
-    return s.rate * 2.0 ** ((cents + s.correction_cents) / 1200.0)
+    cents = min(max(cents + s.correction_cents, -_FARTHEST_CENTS), _FARTHEST_CENTS)
+    return s.rate * 2.0 ** (cents / 1200.0)
 
 
 def _steady_pitch(
