@@ -3,6 +3,7 @@ import json
 import pytest
 
 from antiphon.cli.main import main
+from antiphon.core.errors import UserError
 
 GAME = """
 import jax.numpy as jnp
@@ -74,6 +75,48 @@ def test_solves_a_plain_game_from_a_file(capsys, tmp_path):
     assert found["history"][-1]["true_value"] == pytest.approx(found["history"][-1]["value"], rel=1e-6)
 
 
+def test_plays_and_draws_a_plain_game_with_n_players(capsys, tmp_path):
+    words = ["--game", "left-right", "--solver", "mirror-descent", "--iterations", "60", "--out", "s.npz"]
+    status, found = asked(capsys, "solve", *words)
+    assert status == 0
+    status, played = asked(capsys, "simulate", "s.npz", "--players", "4", "--paths", "3000")
+    assert status == 0
+    assert played["limit"] == found["history"][-1]["value"] == pytest.approx(-2 / 3, abs=1e-3)
+    # Four players at (2/3, 1/3) sit less evenly than a crowd: each share has variance 2/36, at a cost of 3.
+    assert played["finite"]["low"] < -2 / 3 - 3 * 2 / 36 < played["finite"]["high"]
+    assert played["one_deviates"]["estimate"] <= 0
+    pytest.importorskip("matplotlib")
+    status, drawn = asked(capsys, "plot", "s.npz", "--out", "pictures")
+    assert status == 0
+    for file in drawn["files"]:
+        assert (tmp_path / file).read_bytes().startswith(b"\x89PNG")
+
+
+def test_entropy_is_priced(capsys):
+    words = ["solve", "--game", "left-right", "--iterations", "40"]
+    soft = [*words, "--solver", "munchausen", "--temperature", "0.5", "--step-size", "0.5", "--tau", "0.5"]
+    status, found = asked(capsys, *soft)
+    assert status == 0
+    assert abs(found["history"][-1]["exploitability"]) < 1e-4
+
+
+def test_all_solvers_take_a_step():
+    from antiphon.cli.meanfield.solvers import SOLVERS, find_solver
+    from antiphon.equilibrium import FlowProblem, PartitionProblem, mean_field_game
+    from antiphon.worlds.meanfield.left_right import LeftRight
+
+    problem = FlowProblem(mean_field_game(LeftRight()))
+    for name in SOLVERS:
+        if name == "stackelberg":
+            continue
+        solver = find_solver(name, problem, None, None)
+        assert solver.policy(solver.init(problem, problem.uniform())).shape == (2, 3, 2)
+    grid = PartitionProblem(*[None] * 6)
+    for name in ("mf-omo", "mean-field-control"):
+        with pytest.raises(UserError, match="without a major player"):
+            find_solver(name, grid, None, None)
+
+
 def test_a_beginners_error_is_one_sentence_and_status_two(capsys, tmp_path):
     (tmp_path / "town.py").write_text(GAME.format(right="0.8"))
     status, found = asked(capsys, "solve", "--game", "town.py:Town")
@@ -83,9 +126,25 @@ def test_a_beginners_error_is_one_sentence_and_status_two(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (["solve", "--game", "buffett"], "did you mean 'buffet'"),
+        (["solve", "--game", "four-room"], "did you mean 'four-rooms'"),
+        (["solve", "--game", "sis", "--solver", "fictitous-play"], "did you mean 'fictitious-play'"),
+        (["simulat", "x"], "did you mean 'simulate'"),
+    ],
+)
+def test_the_nearest_name_is_offered(capsys, words, nearest):
+    status, found = asked(capsys, *words)
+    assert status == 2
+    assert nearest in found["error"]["mend"]
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["solve", "--game", "sars"], "no game 'sars'"),
+        (["solve", "--game", "left-right", "--tau", "-1"], "--tau is -1.0"),
         (["solve", "--game", "nowhere.py:Game"], "no file nowhere.py"),
         (["solve", "--game", "left-right", "--solver", "newton"], "no solver 'newton'"),
         (["solve", "--game", "left-right", "--solver", "stackelberg"], "no major player"),

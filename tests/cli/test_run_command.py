@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from antiphon.cli.main import main
+from antiphon.cli.studying import find_study
+from antiphon.core.errors import UserError
 
 
 def last_json(capsys):
@@ -166,3 +168,9 @@ def test_report_and_compare(study, capsys):
     out = capsys.readouterr().out
     assert "2 [1.88, 2.12] · holds" in out
     assert "3.5 [3.5, 3.5]" in out
+
+
+def test_a_study_is_found_by_the_name_of_its_module_too():
+    assert find_study("nlhf_tokens") is find_study("nlhf-tokens")
+    with pytest.raises(UserError, match="there is no study 'nlhf_token'"):
+        find_study("nlhf_token")

@@ -15,6 +15,13 @@ EXTRAS = {
     "music21": "music",
     "pretty_midi": "music",
     "onnxruntime": "music",
+    "tokenizers": "text",
+    "jinja2": "text",
+    "gymnasium": "control",
+    "mujoco": "control",
+    "matplotlib": "report",
+    "rclpy": "ros2",
+    "rosbags": "ros2",
     "tensorboardX": "tensorboard",
 }
 """Which extra brings an optional package."""

@@ -59,12 +59,12 @@ class Prepared:
 
 
 def find_study(name: str) -> registry.StudyEntry:
-    """The study of that name.
+    """The study of that name, written with hyphens or as its module is.
 
     Raises:
         UserError: there is none.
     """
-    entry = next((entry for entry in registry.STUDIES if entry.name == name), None)
+    entry = next((entry for entry in registry.STUDIES if entry.name == name.replace("_", "-")), None)
     if entry is None:
         mend = nearest(name, [entry.name for entry in registry.STUDIES])
         raise UserError("study", f"there is no study {name!r}", mend)

@@ -10,18 +10,15 @@ from jaxtyping import Array, Float, Int
 
 from antiphon.equilibrium.kernel import Kernel
 
+Anything = TypeVar("Anything")
 Rules = TypeVar("Rules")
 
 Time = int | Int[Array, ""]
 Index = int | Int[Array, ""]
 
 
-class MeanFieldGame(Protocol):
-    """A finite-horizon game of a continuum of like players, as a pytree whose leaves are coefficients.
-
-    The crowd at one time is a joint distribution ``[*P, S, A]`` over states and actions; ``*P`` is empty, or
-    one axis of populations. A tabular policy is an array ``[T, *P, S, A]``.
-    """
+class Sizes(Protocol):
+    """How large a game is."""
 
     @property
     def horizon(self) -> int:
@@ -30,13 +27,35 @@ class MeanFieldGame(Protocol):
 
     @property
     def n_states(self) -> int:
-        """S."""
+        """S, or X in games with a major player: states of one of many players."""
         ...
 
     @property
     def n_actions(self) -> int:
-        """A."""
+        """A, or U: actions of one of many players."""
         ...
+
+
+class MajorMinorSizes(Sizes, Protocol):
+    """How large a game with a major player is."""
+
+    @property
+    def n_major_states(self) -> int:
+        """X0."""
+        ...
+
+    @property
+    def n_major_actions(self) -> int:
+        """U0."""
+        ...
+
+
+class MeanFieldGame(Sizes, Protocol):
+    """A finite-horizon game of a continuum of like players, as a pytree whose leaves are coefficients.
+
+    The crowd at one time is a joint distribution ``[*P, S, A]`` over states and actions; ``*P`` is empty, or
+    one axis of populations. A tabular policy is an array ``[T, *P, S, A]``.
+    """
 
     @property
     def populations(self) -> tuple[int, ...]:
@@ -61,7 +80,7 @@ class MeanFieldGame(Protocol):
         ...
 
 
-class MajorMinorGame(Protocol):
+class MajorMinorGame(MajorMinorSizes, Protocol):
     """A crowd of minor players and one major player whose state and action everybody sees.
 
     Given the major player's state x0 and action u0 the mean field moves deterministically; because these two
@@ -69,31 +88,6 @@ class MajorMinorGame(Protocol):
 
     Source: arXiv 2312.10787, section 2.
     """
-
-    @property
-    def horizon(self) -> int:
-        """T, the number of decisions."""
-        ...
-
-    @property
-    def n_states(self) -> int:
-        """X, states of a minor player."""
-        ...
-
-    @property
-    def n_actions(self) -> int:
-        """U, actions of a minor player."""
-        ...
-
-    @property
-    def n_major_states(self) -> int:
-        """X0."""
-        ...
-
-    @property
-    def n_major_actions(self) -> int:
-        """U0."""
-        ...
 
     def init(self) -> Float[Array, "X"]:
         """Mean field at time 0."""
@@ -140,7 +134,7 @@ class MajorMinorTables(NamedTuple):
 def major_minor_tables(game: MajorMinorGame, mean_field: Float[Array, "X"]) -> MajorMinorTables:
     """Everything that a major–minor game says at one mean field."""
 
-    def at(major_state: Array, major_action: Array) -> MajorMinorTables:
+    def at(major_state: Index, major_action: Index) -> MajorMinorTables:
         return MajorMinorTables(
             game.kernel(mean_field, major_state, major_action),
             game.reward(mean_field, major_state, major_action),
@@ -148,8 +142,13 @@ def major_minor_tables(game: MajorMinorGame, mean_field: Float[Array, "X"]) -> M
             game.major_reward(mean_field, major_state, major_action),
         )
 
-    states, actions = jnp.arange(game.n_major_states), jnp.arange(game.n_major_actions)
-    return jax.vmap(jax.vmap(at, (None, 0)), (0, None))(states, actions)
+    return at_all_pairs(at, game.n_major_states, game.n_major_actions)
+
+
+def at_all_pairs(function: Callable[..., Anything], n_states: int, n_actions: int) -> Anything:
+    """A function of a state and an action, at all of them: two leading axes ``[states, actions]``."""
+    states, actions = jnp.arange(n_states), jnp.arange(n_actions)
+    return jax.vmap(jax.vmap(function, (None, 0)), (0, None))(states, actions)
 
 
 class Players(NamedTuple):

@@ -5,6 +5,7 @@ field is a look-up and the cost of a step is X·U·X0·U0·M·(X + X0), not its 
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -53,27 +54,36 @@ class PartitionProblem:
             jnp.full(major, 1.0 / game.n_major_actions, points.dtype),
         )
 
+    def prepared(self) -> "PartitionProblem":
+        """Itself: all its tables are made when it is."""
+        return self
+
+    def facing(self, policy: Players) -> "AmongPlayers":
+        """What a player faces while all others keep to the policies."""
+        return AmongPlayers(self, policy)
+
     def best_response_values(self, policy: Players, tau: Entropy = None) -> Players:
         """Q* of a minor player and of the major player, each against the policies of all others."""
-        return self._sweep(policy, ("best",), tau)[0]
+        return self.facing(policy).best_response_values(tau)
 
     def policy_values(self, policy: Players, tau: Entropy = None) -> Players:
         """Q of both players under the policies."""
-        return self._sweep(policy, ("own",), tau)[0]
+        return self.sweep(policy, ("own",), tau)[0]
 
     def visits(self, policy: Players, crowd: Players) -> Players:
         """Not defined: the paper averages action probabilities point by point."""
-        del policy, crowd
-        raise UserError(
-            "averaging", "on a partition of the simplex decisions are not weighted by visits",
-            "use fictitious play with averaging='plain'",
-        )  # fmt: skip
+        return self.facing(crowd).visits(policy)
 
     def measure(self, policy: Players, tau: Entropy = None) -> Gap:
         """Exploitability and value of both players at the initial mean field."""
-        best, own = self._sweep(policy, ("best", "own"), tau)
-        values = Players(*(mean_value(q[0], pi[0], tau) for q, pi in zip(own, policy, strict=True)))
-        answers = Players(*(best_value(q[0], tau) for q in best))
+        best, own = self.sweep(policy, ("best", "own"), tau)
+        at_start = jax.tree.map(lambda leaf: leaf[0], {"best": best, "own": own, "policy": policy})
+        return self.gap_at_start(**at_start, tau=tau)
+
+    def gap_at_start(self, best: Players, own: Players, policy: Players, tau: Entropy) -> Gap:
+        """Exploitability and value from Q*, Q and policy of time 0."""
+        values = Players(*(mean_value(q, pi, tau) for q, pi in zip(own, policy, strict=True)))
+        answers = Players(*(best_value(q, tau) for q in best))
         value = self.at_start(values)
         return Gap(jax.tree.map(jnp.subtract, self.at_start(answers), value), value)
 
@@ -101,37 +111,109 @@ class PartitionProblem:
         moved = jnp.sum(mass[:, :, None, None] * self.kernel, axis=(0, -1))
         return jnp.moveaxis(moved, 2, -1)
 
-    def _sweep(self, policy: Players, kinds: tuple[str, ...], tau: Entropy) -> tuple[Players, ...]:
+    def sweep(
+        self, policy: Players, kinds: tuple[str, ...], tau: Entropy = None, bonus: Players | None = None
+    ) -> tuple[Players, ...]:
         """Q of the asked kinds ("best": max over own actions, "own": the policy itself), in one pass."""
+
+        def step(value: Array, at: tuple[Players, Players | None]) -> tuple[Array, tuple[Players, ...]]:
+            now, paid = at
+            return self.step_back(value, now, kinds, tau, paid)
+
+        return jax.lax.scan(step, self.nothing_ahead(len(kinds)), (policy, bonus), reverse=True)[1]
+
+    def nothing_ahead(self, kinds: int) -> Float[Array, "M X0 C"]:
+        """The values after the last step, all 0: C = kinds · (X + 1)."""
+        shape = (len(self.grid.points), self.game.n_major_states, (self.game.n_states + 1) * kinds)
+        return jnp.zeros(shape, self.grid.points.dtype)
+
+    def step_back(
+        self,
+        value: Float[Array, "M X0 C"],
+        now: Players,
+        kinds: tuple[str, ...],
+        tau: Entropy = None,
+        bonus: Players | None = None,
+        discount: float | Float[Array, ""] = 1.0,
+    ) -> tuple[Float[Array, "M X0 C"], tuple[Players, ...]]:
+        """One step of backward induction: the values before it, and Q of each kind.
+
+        Args:
+            value: afterwards; for each kind the minor states and then the major player.
+            now: the policies of this step, minor [X, X0, M, U] and major [X0, M, U0].
+            kinds: "best" or "own" of each.
+            tau: price of entropy.
+            bonus: what is paid besides, shaped like ``now``.
+            discount: of the values afterwards.
+        """
+        minor, major = now
         n_states = self.game.n_states
         channels = n_states + 1
+        index, weight = self.grid.locate(self.next_mean_field(minor))
+        ahead = jnp.zeros((), value.dtype)
+        for corner in range(index.shape[-1]):
+            read = jnp.einsum("zamc,zamcv->zamv", self.major_kernel, value[index[..., corner]])
+            ahead = ahead + weight[..., corner, None] * read
+        # A discount of 1 changes no bit.
+        ahead = discount * ahead
+        found, closed = [], []
+        for place, kind in enumerate(kinds):
+            part = ahead[..., place * channels : (place + 1) * channels]
+            # Everybody sees one sample of u0, so the expectation over u0 is outside of the product.
+            inner = jnp.moveaxis(part[..., :n_states], -1, 2)[..., None]
+            paid = self.reward + jnp.sum(self.kernel * inner, axis=3)
+            q = jnp.sum(jnp.moveaxis(major, -1, 1)[..., None] * paid, axis=2)
+            q0 = self.major_reward + jnp.moveaxis(part[..., n_states], 1, 2)
+            if bonus is not None:
+                q, q0 = q + bonus.minor, q0 + bonus.major
+            found.append(Players(q, q0))
+            if kind == "best":
+                closing = (best_value(q, tau), best_value(q0, tau))
+            else:
+                closing = (mean_value(q, minor, tau), mean_value(q0, major, tau))
+            closed += [jnp.moveaxis(closing[0], 0, -1), closing[1][..., None]]
+        return jnp.moveaxis(jnp.concatenate(closed, -1), 0, 1), tuple(found)
 
-        def step(value: Array, at: tuple[Array, Array]) -> tuple[Array, tuple[Players, ...]]:
-            minor, major = at
-            index, weight = self.grid.locate(self.next_mean_field(minor))
-            # value is [M, X0', C]: the minor states and the major player of every kind side by side.
-            ahead = jnp.zeros((), value.dtype)
-            for corner in range(index.shape[-1]):
-                read = jnp.einsum("zamc,zamcv->zamv", self.major_kernel, value[index[..., corner]])
-                ahead = ahead + weight[..., corner, None] * read
-            found, closed = [], []
-            for place, kind in enumerate(kinds):
-                part = ahead[..., place * channels : (place + 1) * channels]
-                # Everybody sees one sample of u0, so the expectation over u0 is outside of the product.
-                inner = jnp.moveaxis(part[..., :n_states], -1, 2)[..., None]
-                paid = self.reward + jnp.sum(self.kernel * inner, axis=3)
-                q = jnp.sum(jnp.moveaxis(major, -1, 1)[..., None] * paid, axis=2)
-                q0 = self.major_reward + jnp.moveaxis(part[..., n_states], 1, 2)
-                found.append(Players(q, q0))
-                if kind == "best":
-                    closing = (best_value(q, tau), best_value(q0, tau))
-                else:
-                    closing = (mean_value(q, minor, tau), mean_value(q0, major, tau))
-                closed += [jnp.moveaxis(closing[0], 0, -1), closing[1][..., None]]
-            return jnp.moveaxis(jnp.concatenate(closed, -1), 0, 1), tuple(found)
 
-        shape = (len(self.grid.points), self.game.n_major_states, channels * len(kinds))
-        return jax.lax.scan(step, jnp.zeros(shape, self.grid.points.dtype), tuple(policy), reverse=True)[1]
+class Sweeping(Protocol):
+    """A game on a grid that is solved backwards."""
+
+    def sweep(
+        self, policy: Players, kinds: tuple[str, ...], tau: Entropy = None, bonus: Players | None = None
+    ) -> tuple[Players, ...]:
+        """Q of the asked kinds, "best" or "own"."""
+        ...
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class AmongPlayers:
+    """What a minor player and the major player face while all others keep to their policies.
+
+    Attributes:
+        problem: the game on its grid, with or without an end.
+        others: the policies.
+    """
+
+    problem: Sweeping
+    others: Players
+
+    @property
+    def seen(self) -> Players:
+        """Not defined, as :meth:`visits`."""
+        return self.visits(self.others)
+
+    def best_response_values(self, tau: Entropy = None, bonus: Players | None = None) -> Players:
+        """Q* of both."""
+        return self.problem.sweep(self.others, ("best",), tau, bonus)[0]
+
+    def visits(self, policy: Players) -> Players:
+        """Not defined: the paper averages action probabilities point by point."""
+        del policy
+        raise UserError(
+            "averaging", "on a partition of the simplex decisions are not weighted by visits",
+            "use fictitious play with averaging='plain'",
+        )  # fmt: skip
 
 
 def partition(

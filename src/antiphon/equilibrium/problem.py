@@ -23,8 +23,39 @@ class Gap(NamedTuple):
     value: PyTree[Float[Array, ""]]
 
 
+class Facing(Protocol):
+    """What one player faces while all others keep to a policy; whatever is shared is computed once."""
+
+    @property
+    def seen(self) -> PyTree[Float[Array, "..."]]:
+        """How often a player who does as all others do meets each decision."""
+        ...
+
+    def best_response_values(
+        self, tau: Float[Array, ""] | float | None = None, bonus: Policy | None = None
+    ) -> Policy:
+        """Q* of the player, who may be paid a bonus for each decision besides."""
+        ...
+
+    def visits(self, policy: Policy) -> PyTree[Float[Array, "..."]]:
+        """How often a player of this policy meets each decision.
+
+        Raises:
+            UserError: the kind of game does not define it.
+        """
+        ...
+
+
 class Problem(Protocol):
     """A game made ready to be solved; a pytree, so that it may be batched."""
+
+    def prepared(self) -> "Problem":
+        """With all computed that no policy changes; the loops of solvers begin with it."""
+        ...
+
+    def facing(self, policy: Policy) -> Facing:
+        """What one player faces while all others keep to the policy."""
+        ...
 
     def uniform(self) -> Policy:
         """The policy that chooses all actions alike."""
@@ -44,7 +75,7 @@ class Problem(Protocol):
     def visits(self, policy: Policy, crowd: Policy) -> PyTree[Float[Array, "..."]]:
         """How often a player of ``policy`` meets each decision while all others play ``crowd``.
 
-        Shaped like the policy without its last axis.
+        Shaped like the policy without its last axis; ``facing(crowd).visits(policy)``.
 
         Raises:
             UserError: the kind of game does not define it.

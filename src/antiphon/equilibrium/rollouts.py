@@ -33,26 +33,47 @@ class Rollouts(NamedTuple):
     major_action: Int[Array, "R T"]
 
 
-def rollout(problem: "PartitionProblem", policy: Players, key: Key[Array, ""], paths: int) -> Rollouts:
+def rollout(
+    problem: "PartitionProblem",
+    policy: Players,
+    key: Key[Array, ""],
+    paths: int,
+    *,
+    discount: float | Float[Array, ""] = 1.0,
+    steps: int | None = None,
+) -> Rollouts:
     """Paths of the limit game: (x0, u0) is sampled, the mean field follows from it without a grid.
 
     The policy is read between grid points as the problem's projection reads everything. A minor player's
-    value is Σ_t Σ_x μ_t(x) Σ_u π r, its exact expectation on the path.
+    value is Σ_t γ^t Σ_x μ_t(x) Σ_u π r, its exact expectation on the path.
+
+    Args:
+        problem: the game, and the grid by which policies are read.
+        policy: what all play.
+        key: random key.
+        paths: how many.
+        discount: γ.
+        steps: how many of a policy that does not see the time (its leaves have no time axis); None for the
+            game's horizon and a policy with a time axis.
     """
     game = problem.game
+    horizon = game.horizon if steps is None else steps
 
-    def step(carry: tuple[Array, Array], at: tuple[Players, Array]) -> tuple[tuple[Array, Array], tuple]:
+    def step(carry: tuple[Array, Array], at: tuple) -> tuple[tuple[Array, Array], tuple]:
         mean_field, major_state = carry
-        now, key = at
+        time, now, key = at
         key_action, key_state = jax.random.split(key)
-        minor, major = _read(problem, now, mean_field, major_state)
+        minor, major = _read(problem, policy if now is None else now, mean_field, major_state)
         major_action = jax.random.categorical(key_action, jnp.log(major))
         crowd = mean_field[:, None] * minor
         paid = Players(
             jnp.sum(crowd * game.reward(mean_field, major_state, major_action)),
             game.major_reward(mean_field, major_state, major_action),
         )
+        worth = jnp.asarray(discount, mean_field.dtype) ** time
+        paid = jax.tree.map(lambda earned: worth * earned, paid)
         following = jnp.einsum("xu,xuy->y", crowd, game.kernel(mean_field, major_state, major_action))
+        following = following / jnp.sum(following)
         chances = game.major_kernel(mean_field, major_state, major_action)
         after = jax.random.categorical(key_state, jnp.log(chances))
         return (following, after), (paid, mean_field, major_state, major_action)
@@ -61,8 +82,9 @@ def rollout(problem: "PartitionProblem", policy: Players, key: Key[Array, ""], p
         key_start, key_steps = jax.random.split(key)
         mean_field = game.init().astype(problem.grid.points.dtype)
         major_state = jax.random.categorical(key_start, jnp.log(game.major_init()))
-        keys = jax.random.split(key_steps, game.horizon)
-        _, (paid, *seen) = jax.lax.scan(step, (mean_field, major_state), (policy, keys))
+        keys = jax.random.split(key_steps, horizon)
+        along = (jnp.arange(horizon), policy if steps is None else None, keys)
+        _, (paid, *seen) = jax.lax.scan(step, (mean_field, major_state), along)
         return Rollouts(jax.tree.map(jnp.sum, paid), *seen)
 
     return jax.vmap(path)(jax.random.split(key, paths))

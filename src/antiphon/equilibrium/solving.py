@@ -43,7 +43,7 @@ class Solution:
         true_value: what the policy earns in the game itself, every leaf [K]; differs from ``value`` where the
             problem is an approximation.
         seconds_per_iteration: wall time without compilation, measuring included.
-        compile_seconds: wall time of the compilation.
+        compile_seconds: wall time of preparing the game and of the compilation.
     """
 
     policy: Policy
@@ -69,6 +69,7 @@ def solve(
     start: Policy | None = None,
     keep: Sequence[int] | None = None,
     tolerance: float = 0.0,
+    tau: float | None = None,
     paths: int = 256,
     seed: int = 0,
 ) -> Solution:
@@ -81,6 +82,8 @@ def solve(
         start: the policy to begin with; uniform by default.
         keep: iterations to measure, increasing; by default about 60 on a logarithmic axis.
         tolerance: stop at the first kept iteration whose exploitabilities are all at most this.
+        tau: price of entropy by which policies are measured: exploitability and value of players who also
+            earn tau times the entropy of their choices, 0 at the regularised equilibrium. None for the game.
         paths: roll-outs for each true value, where it must be sampled.
         seed: of these roll-outs; the same ones at every iteration.
 
@@ -97,12 +100,13 @@ def solve(
     lengths = jnp.asarray(np.diff([0, *kept]), jnp.int32)
     key = jax.random.key(seed)
     began = time.perf_counter()
-    compiled = _solve.lower(problem, solver, policy, lengths, tolerance, key, paths).compile()
+    # Out here the numbers of the game are known, so that kernels with few successors are seen to be sparse.
+    problem = problem.prepared()
+    given = (problem, solver, policy, lengths, tolerance, tau, key)
+    compiled = _solve.lower(*given, paths).compile()
     compile_seconds = time.perf_counter() - began
     began = time.perf_counter()
-    last, gaps, truth, alive = jax.block_until_ready(
-        compiled(problem, solver, policy, lengths, tolerance, key)
-    )
+    last, gaps, truth, alive = jax.block_until_ready(compiled(*given))
     seconds = time.perf_counter() - began
     done = int(np.sum(np.asarray(alive)))
     gaps, truth = jax.tree.map(lambda leaf: np.asarray(leaf)[:done], (gaps, truth))
@@ -118,7 +122,13 @@ def solve(
     )
 
 
-def trace(problem: Problem, solver: Solver, start: Policy, lengths: Int[Array, "K"]) -> tuple[Policy, Gap]:
+def trace(
+    problem: Problem,
+    solver: Solver,
+    start: Policy,
+    lengths: Int[Array, "K"],
+    tau: float | Float[Array, ""] | None = None,
+) -> tuple[Policy, Gap]:
     """The loop without clock and host, to be put under ``vmap``: last policy, and gaps after each stretch.
 
     Args:
@@ -126,8 +136,10 @@ def trace(problem: Problem, solver: Solver, start: Policy, lengths: Int[Array, "
         solver: the method, or a batch of hyper-parameters.
         start: the policy to begin with.
         lengths: iterations of each stretch; a gap is measured after each.
+        tau: price of entropy by which gaps are measured.
     """
-    policy, gaps, _, _ = _stretches(problem, solver, start, lengths, -jnp.inf, jax.random.key(0), 0)
+    prepared = problem.prepared()
+    policy, gaps, _, _ = _stretches(prepared, solver, start, lengths, -jnp.inf, tau, jax.random.key(0), 0)
     return policy, gaps
 
 
@@ -138,10 +150,11 @@ def _solve(
     start: Policy,
     lengths: Array,
     tolerance: float,
+    tau: float | None,
     key: Array,
     paths: int,
 ) -> tuple[Policy, Gap, PyTree, Array]:
-    return _stretches(problem, solver, start, lengths, tolerance, key, paths)
+    return _stretches(problem, solver, start, lengths, tolerance, tau, key, paths)
 
 
 def _stretches(
@@ -150,6 +163,7 @@ def _stretches(
     start: Policy,
     lengths: Array,
     tolerance: float | Array,
+    tau: float | Array | None,
     key: Array,
     paths: int,
 ) -> tuple[Policy, Gap, PyTree, Array]:
@@ -159,7 +173,7 @@ def _stretches(
         count = jnp.where(going, length, 0)
         state = jax.lax.fori_loop(0, count, lambda _, state: solver.step(problem, state), state)
         policy = solver.policy(state)
-        gap = problem.measure(policy)
+        gap = problem.measure(policy, tau)
         truth = problem.true_value(policy, key, paths) if paths else gap.value
         worst = jnp.max(jnp.stack(jax.tree.leaves(gap.exploitability)))
         return (state, going & (worst > tolerance)), (gap, truth, going)

@@ -1,5 +1,6 @@
 """Fictitious play: answer the average of the past, and average the answer in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from antiphon.core.errors import UserError
-from antiphon.equilibrium.problem import Policy, Problem, greedy, soft_greedy
+from antiphon.equilibrium.problem import Facing, Policy, Problem, greedy, soft_greedy
 
 Averaging = Literal["visits", "plain"]
 
@@ -58,23 +59,24 @@ class FictitiousPlay:
 
     def step(self, problem: Problem, state: FictitiousPlayState) -> FictitiousPlayState:
         """One answer, averaged in."""
-        answer = self.answer(problem, state.policy)
-        share = self.share(state.iteration)
+        mixture = self.towards_answer(problem, state.policy)
+        return FictitiousPlayState(mixture(self.share(state.iteration)), state.iteration + 1)
+
+    def towards_answer(self, problem: Problem, policy: Policy) -> Callable[[Float[Array, ""]], Policy]:
+        """From the share of the answer to the policy with the answer averaged in."""
+        others = problem.facing(policy)
+        answer = self._answer(others)
         if self.averaging == "plain":
-            policy = plain_average(state.policy, answer, share)
-        else:
-            policy = visited_average(
-                state.policy,
-                answer,
-                problem.visits(state.policy, state.policy),
-                problem.visits(answer, state.policy),
-                share,
-            )
-        return FictitiousPlayState(policy, state.iteration + 1)
+            return lambda share: plain_average(policy, answer, share)
+        seen, seen_by_answer = others.seen, others.visits(answer)
+        return lambda share: visited_average(policy, answer, seen, seen_by_answer, share)
 
     def answer(self, problem: Problem, policy: Policy) -> Policy:
         """Every player's best response to the policies of all others."""
-        values = problem.best_response_values(policy, self.temperature)
+        return self._answer(problem.facing(policy))
+
+    def _answer(self, others: Facing) -> Policy:
+        values = others.best_response_values(self.temperature)
         if self.temperature is None:
             return greedy(values, self.split_ties)
         return soft_greedy(values, self.temperature)

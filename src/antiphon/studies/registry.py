@@ -67,7 +67,7 @@ STUDIES: tuple[StudyEntry, ...] = (
         module="antiphon.studies.m3fg",
     ),
     StudyEntry(
-        name="mfg_imitation",
+        name="mfg-imitation",
         paper="arXiv 2306.14799",
         title="Imitation in mean field games: what an imitator's error says about its Nash gap",
         module="antiphon.studies.mfg_imitation",
@@ -78,21 +78,32 @@ STUDIES: tuple[StudyEntry, ...] = (
         title="Nash learning on tables of preferences: the theorem and the examples, exactly",
         module="antiphon.studies.nlhf",
     ),
+    StudyEntry(
+        name="nlhf-tokens",
+        paper="arXiv 2312.00886",
+        title="Nash learning with networks in worlds where every completion can be listed",
+        module="antiphon.studies.nlhf_tokens",
+    ),
 )
 
 METHODS: tuple[str, ...] = (
     "sft",
     "reinforce_kl",
-    "fictitious_play",
-    "mirror_descent",
-    "fixed_point",
-    "major_minor_stackelberg",
-    "newton_cooling",
-    "imitation_cloning",
-    "imitation_adversarial",
     "nash_md",
     "nash_md_tabular",
     "gkd",
+    "ppo",
+    "fictitious_play",
+    "line_search_play",
+    "mirror_descent",
+    "optimistic_mirror_descent",
+    "fixed_point",
+    "prior_descent",
+    "mf_omo",
+    "mean_field_control",
+    "major_minor_stackelberg",
+    "imitation_cloning",
+    "imitation_adversarial",
 )
 
-WORLDS: tuple[str, ...] = ("music", "meanfield", "diagnostics")
+WORLDS: tuple[str, ...] = ("music", "text", "platform", "meanfield", "diagnostics")

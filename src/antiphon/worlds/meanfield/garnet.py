@@ -1,13 +1,14 @@
 """Random games of a chosen kind, made from a key, so that a hundred of them are one ``vmap``."""
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from antiphon.core.errors import UserError
+from antiphon.equilibrium import rules
 
 Kind = Literal["alone", "monotone", "potential", "cyclic", "coupled"]
 
@@ -126,6 +127,27 @@ def garnet(
         mean_field=jax.random.dirichlet(keys[5], jnp.ones(n_states)),
         horizon=horizon,
     )
+
+
+@rules
+class RandomGame:
+    """A garnet by its seed, for the command line; fields as the arguments of :func:`garnet`."""
+
+    strength: float = 1.0
+    kind: str = "monotone"
+    seed: int = 0
+    n_states: int = 10
+    n_actions: int = 3
+    branching: int = 4
+    horizon: int = 10
+
+    def build(self) -> Garnet:
+        """The game's arrays."""
+        return garnet(
+            jax.random.key(self.seed), cast(Kind, self.kind),
+            n_states=self.n_states, n_actions=self.n_actions,
+            branching=self.branching, horizon=self.horizon, strength=self.strength,
+        )  # fmt: skip
 
 
 def _rows(key: Key[Array, ""], n_states: int, n_actions: int, branching: int) -> Float[Array, "S A S"]:

@@ -51,3 +51,8 @@ class Roads:
         times = (1.0 + jnp.cumsum(free * inverse)) / jnp.cumsum(inverse)
         used = jnp.sum(times > free)
         return jnp.maximum(times[used - 1] - self.free, 0.0) / self.slope
+
+
+def three_roads() -> Roads:
+    """Two roads that are taken and one too slow for anybody: traffic 2/3, 1/3 and 0, each taking 5/3."""
+    return Roads(jnp.array([1.0, 4 / 3, 3.0]), jnp.array([1.0, 1.0, 0.5]))

@@ -2,17 +2,27 @@
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from antiphon.core.errors import UserError
-from antiphon.equilibrium import major_minor_game, mean_field_game
-from antiphon.equilibrium.pointwise import PointwiseGame, PointwiseMajorMinorGame
+from antiphon.equilibrium import MajorMinorGame, MeanFieldGame, major_minor_game, mean_field_game
 from antiphon.worlds.meanfield.advertisement import Advertisement
+from antiphon.worlds.meanfield.amplifier import Amplifier
+from antiphon.worlds.meanfield.attractor import Attractor
 from antiphon.worlds.meanfield.beach_bar import BeachBar
 from antiphon.worlds.meanfield.buffet import Buffet
+from antiphon.worlds.meanfield.crowd_modelling import CrowdModelling, four_rooms, maze
+from antiphon.worlds.meanfield.equilibrium_price import EquilibriumPrice
+from antiphon.worlds.meanfield.garnet import RandomGame
 from antiphon.worlds.meanfield.left_right import LeftRight
+from antiphon.worlds.meanfield.linear_quadratic import LinearQuadratic
+from antiphon.worlds.meanfield.plaza import Plaza
+from antiphon.worlds.meanfield.predator_prey import PredatorPrey
+from antiphon.worlds.meanfield.roads import three_roads
 from antiphon.worlds.meanfield.rock_paper_scissors import RockPaperScissors
 from antiphon.worlds.meanfield.sis import SIS
 from antiphon.worlds.meanfield.susceptible_infected import SusceptibleInfected
@@ -24,12 +34,12 @@ class ZooEntry:
 
     Attributes:
         name: what the command line calls it.
-        rules: the class of its rules, buildable without arguments.
+        rules: makes its rules, without arguments.
         about: one line.
     """
 
     name: str
-    rules: type
+    rules: Callable[[], Any]
     about: str
 
 
@@ -41,11 +51,24 @@ GAMES: tuple[ZooEntry, ...] = (
     ZooEntry("rock-paper-scissors", RockPaperScissors, "a cyclic game"),
     ZooEntry("beach-bar", BeachBar, "near the bar, away from the crowd"),
     ZooEntry("susceptible-infected", SusceptibleInfected, "an epidemic without a government"),
+    ZooEntry("crowd-1d", CrowdModelling, "people on a ring, towards the centre and apart"),
+    ZooEntry("crowd-2d", partial(CrowdModelling, "open"), "likewise on a torus of 10 by 10 places"),
+    ZooEntry("four-rooms", four_rooms, "people spread from a corner of four rooms"),
+    ZooEntry("maze", maze, "people spread from a corner of a maze"),
+    ZooEntry("congestion", partial(CrowdModelling, "open", congestion=True), "steps cost more in a crowd"),
+    ZooEntry("roads", three_roads, "three roads whose time grows with traffic: Wardrop"),
+    ZooEntry("linear-quadratic", LinearQuadratic, "near the mean of the crowd, in noise"),
+    ZooEntry("equilibrium-price", EquilibriumPrice, "producers of a good whose price they make"),
+    ZooEntry("predator-prey", PredatorPrey, "three populations that chase one another"),
+    ZooEntry("garnet", RandomGame, "a random game; --set kind=monotone seed=0"),
+    ZooEntry("attractor", Attractor, "a trap that pulls, arXiv 2306.14799"),
+    ZooEntry("amplifier", Amplifier, "small mistakes of imitators double at every step"),
+    ZooEntry("plaza", Plaza, "a square to be crossed by a crowd that is in its own way"),
 )
 
 
-def find_rules(name: str) -> type:
-    """The class of rules of a game of the zoo, or of a file as ``path.py:Class``.
+def find_rules(name: str) -> Callable[[], Any]:
+    """What makes the rules of a game of the zoo, or the class of a file given as ``path.py:Class``.
 
     Raises:
         UserError: there is no such game, file or class, or the file cannot be run.
@@ -62,8 +85,15 @@ def find_rules(name: str) -> type:
     return entry.rules
 
 
-def build(rules: Any) -> PointwiseGame | PointwiseMajorMinorGame:
-    """The game of some rules, checked: with a major player if they say what one earns."""
+def build(rules: Any) -> MeanFieldGame | MajorMinorGame:
+    """The game of some rules, checked: with a major player if they say what one earns.
+
+    Rules with a method ``build`` make their arrays themselves, and what has a ``kernel`` is a game already.
+    """
+    if hasattr(rules, "build"):
+        return rules.build()
+    if hasattr(rules, "kernel"):
+        return rules
     return major_minor_game(rules) if hasattr(rules, "major_reward") else mean_field_game(rules)
 
 

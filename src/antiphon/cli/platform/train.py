@@ -1,0 +1,182 @@
+"""``antiphon platform train``: a policy for a task of the planar platform, learnt in simulation."""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from antiphon.cli.compilation import keep_compilations
+from antiphon.cli.errors import Stopped
+from antiphon.cli.output import emit, say
+from antiphon.cli.parsing import parse
+from antiphon.core.errors import UserError
+
+if TYPE_CHECKING:
+    from antiphon.methods.ppo import PPO
+    from antiphon.studies.platform_training import Standing
+
+_LINE_INTERVAL = 5.0  # seconds between lines where no terminal shows a moving one
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """Train a policy by PPO; the policy so far is kept when Ctrl-C ends the training."""
+
+    task: str = "go-to-pose"
+    """What to learn; an unknown name lists all."""
+
+    seconds: float | None = None
+    """Train for this time after the compilation; 60 if --steps is not given either."""
+
+    steps: int | None = None
+    """Train for this many control steps of all environments together."""
+
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("runs/platform")
+    """Folder for policy.npz."""
+
+    seed: int = 0
+    """Of networks, environments and actions."""
+
+    envs: int = 2048
+    """Environments side by side."""
+
+    energy: float | None = None
+    """What open valves cost; more saves air. By default 0.2, or 0.03 a valve with --observation drift."""
+
+    disturb: tuple[str, ...] = ()
+    """Disturbances to train under, all at once, as in --disturb floor-0.25 latency; none by default."""
+
+    observation: Literal["body", "drift"] = "body"
+    """What the policy sees: errors in the body frame (19 numbers), or the original ten."""
+
+    json: bool = False
+    """Make the last line of output one JSON object."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Trains, and writes ``policy.npz``."""
+    arguments = parse(TrainArguments, argv, "antiphon platform train")
+    keep_compilations()
+    from antiphon.studies.platform_training import Budget, train_policy
+
+    seconds = 60.0 if arguments.seconds is None and arguments.steps is None else arguments.seconds
+    budget = Budget(seconds, arguments.steps)
+    method = _method(arguments)
+    path = arguments.out / "policy.npz"
+    _require_writable(arguments.out)
+    shown = _Display(arguments.task)
+    trained = train_policy(method, arguments.seed, budget, watch=shown.update, keep=lambda p: p.save(path))
+    shown.close()
+    trained.policy.save(path)
+    if not trained.finished:
+        raise Stopped(
+            f"the training was stopped after {trained.steps} steps, and the policy so far is {path}",
+            "use it as it is, or train again for longer",
+        )
+    if arguments.json:
+        emit(
+            {
+                "policy": path,
+                "task": arguments.task,
+                "seed": arguments.seed,
+                "steps": trained.steps,
+                "seconds": trained.seconds,
+                "steps_per_second": trained.steps_per_second,
+                "compile_seconds": trained.compile_seconds,
+            }
+        )
+    else:
+        print(path)
+    return 0
+
+
+def _method(arguments: TrainArguments) -> "PPO":
+    """PPO on the world that the arguments describe.
+
+    Raises:
+        UserError: an unknown task or disturbance, or sizes that do not fit.
+    """
+    import dataclasses
+
+    from antiphon.methods.ppo import PPO
+    from antiphon.studies.platform_training import ENERGY
+    from antiphon.worlds.platform.disturbances import find_disturbances
+    from antiphon.worlds.platform.environment import PlatformEnvironment, drift_environment
+    from antiphon.worlds.platform.tasks import find_task
+
+    task = find_task(arguments.task)
+    world = (
+        drift_environment(task.name) if arguments.observation == "drift" else PlatformEnvironment(task=task)
+    )
+    energy = arguments.energy
+    if energy is None and arguments.observation == "body":
+        energy = ENERGY
+    if energy is not None:
+        world = dataclasses.replace(world, reward=dataclasses.replace(world.reward, energy=energy))
+    if arguments.disturb:
+        world = dataclasses.replace(world, disturbances=find_disturbances("+".join(arguments.disturb)))
+    return PPO(world=world, envs=arguments.envs)
+
+
+def _require_writable(folder: Path) -> None:
+    """Before minutes are spent.
+
+    Raises:
+        UserError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError("file", f"{folder} cannot be made ({reason})", "choose another folder") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError("file", f"{folder} cannot be written", "choose a folder you may write to")
+
+
+class _Display:
+    """One moving line on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._live = sys.stderr.isatty()
+        self._quiet = os.environ.get("ANTIPHON_PROGRESS") == "quiet"
+        self._last = -math.inf
+        if not self._quiet:
+            say(f"{name}: compiling")
+
+    def update(self, standing: "Standing") -> None:
+        """An iteration is over."""
+        now = time.monotonic()
+        if self._quiet or (now - self._last < _LINE_INTERVAL and not self._live and standing.share < 1.0):
+            return
+        self._last = now
+        line = self._line(standing)
+        if self._live:
+            sys.stderr.write(f"\r\x1b[2K{line}")
+            sys.stderr.flush()
+        else:
+            say(line)
+
+    def close(self) -> None:
+        """Leaves the last line as it is."""
+        if self._live and not self._quiet:
+            sys.stderr.write("\n")
+
+    def _line(self, standing: "Standing") -> str:
+        m, words = standing.metrics, [f"{self._name}: {standing.share:4.0%}"]
+        words.append(f"{standing.steps / 1e6:.2f} M steps")
+        if standing.seconds > 0 and standing.share > 0:
+            left = standing.seconds * (1.0 / standing.share - 1.0)
+            words += [f"{standing.steps / standing.seconds / 1e3:.0f} k steps/s", f"{left:.0f} s left"]
+        words += [f"reward {m['reward']:.3f}", f"success {m['success']:.2f}"]
+        if "velocity" in self._name:
+            words.append(f"velocity error {m['velocity_error']:.3f} m/s")
+        else:
+            words.append(f"error {m['position_error']:.3f} m")
+        return " · ".join([*words, f"air {m['air_use']:.2f}"])

@@ -1,0 +1,3 @@
+"""``antiphon text``: complete prompts with a language model."""
+
+from antiphon.cli.text.verbs import main as main

@@ -1,0 +1,299 @@
+"""The Llama family of decoders: sizes and switches, weights, and the forward pass over whole sequences.
+
+One architecture with switches covers Llama, SmolLM, Mistral (a window), Qwen2 (bias on queries, keys and
+values) and Qwen3 (norms on queries and keys). Weights are plain pytrees with layers stacked on a leading
+axis; a matrix may be replaced by a :class:`~antiphon.nets.lora.LowRank` sum.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from antiphon.core.errors import UserError
+from antiphon.nets.layers import rms_norm
+from antiphon.nets.llama_rotary import Scaling, turns
+from antiphon.nets.lora import LowRank, linear, plain
+from antiphon.nets.precision import matmul
+from antiphon.nets.transformer import rotate
+
+_UNROLLED_LAYERS = 8
+"""Stacks up to this depth are unrolled: a rolled scan copies residuals into stacked buffers, a third of the
+step on CPUs, while unrolling a deep stack costs minutes of compilation."""
+
+Matrix: TypeAlias = Array | LowRank
+Layers = TypeVar("Layers")
+
+
+@dataclass(frozen=True)
+class Llama:
+    """Sizes and switches of a decoder.
+
+    Attributes:
+        vocabulary: tokens, V.
+        width: features of the residual stream, d.
+        layers: blocks, L.
+        heads: query heads, H.
+        kv_heads: heads of keys and values, K; each serves H / K query heads.
+        head_width: features of a head, w.
+        hidden: units of the gated MLP, h.
+        context: positions the model was trained for.
+        rope_base: of the rotary frequencies.
+        rope_scaling: how they are stretched.
+        epsilon: of the norms.
+        qkv_bias: whether queries, keys and values have a bias.
+        qk_norm: whether the heads of queries and keys are normalised.
+        tied: whether the output head is the embedding transposed.
+        windows: how many positions a token of each layer sees, itself included, 0 for all; ``()`` for all in
+            every layer.
+
+    Raises:
+        UserError: sizes that do not fit together.
+    """
+
+    vocabulary: int
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    hidden: int
+    context: int = 2048
+    rope_base: float = 10_000.0
+    rope_scaling: Scaling | None = None
+    epsilon: float = 1e-5
+    qkv_bias: bool = False
+    qk_norm: bool = False
+    tied: bool = True
+    windows: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("vocabulary", "width", "layers", "heads", "kv_heads", "head_width", "hidden", "context"):
+            if getattr(self, name) < 1:
+                raise UserError("config", f"a decoder with {name}={getattr(self, name)}", "give at least 1")
+        if self.heads % self.kv_heads:
+            raise UserError(
+                "config",
+                f"{self.heads} query heads cannot share {self.kv_heads} heads of keys and values",
+                "make heads a multiple of kv_heads",
+            )
+        if self.head_width % 2:
+            raise UserError("config", f"heads of odd width {self.head_width}", "rotary positions need pairs")
+        if self.windows and len(self.windows) != self.layers:
+            raise UserError(
+                "config", f"{len(self.windows)} windows for {self.layers} layers", "give one for each layer"
+            )
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """``(d_in, d_out)`` of the matrices of a layer."""
+        d, q, kv, h = self.width, self.heads * self.head_width, self.kv_heads * self.head_width, self.hidden
+        return {
+            "q": (d, q), "k": (d, kv), "v": (d, kv), "o": (q, d),
+            "gate": (d, h), "up": (d, h), "down": (h, d),
+        }  # fmt: skip
+
+    def init(self, key: PRNGKeyArray, dtype: DTypeLike = jnp.float32) -> "LlamaParams":
+        """Random weights: normal of deviation 0.02, those that feed the residual stream less with depth."""
+        count = self.layers
+        names = {name: i for i, name in enumerate(self.shapes)}
+        keys = jax.random.split(key, len(names) + 2)
+
+        def normal(key: PRNGKeyArray, shape: tuple[int, ...], scale: float = 0.02) -> Array:
+            return (jax.random.normal(key, shape) * scale).astype(dtype)
+
+        back = 0.02 * (2 * count) ** -0.5
+        matrices = {
+            name: normal(keys[i], (count, *self.shapes[name]), back if name in ("o", "down") else 0.02)
+            for name, i in names.items()
+        }
+        ones = jnp.ones((count, self.width), dtype)
+        bias = {f"{n}_bias": jnp.zeros((count, self.shapes[n][1]), dtype) for n in "qkv" if self.qkv_bias}
+        gain = jnp.ones((count, self.head_width), dtype) if self.qk_norm else None
+        return LlamaParams(
+            embedding=normal(keys[-2], (self.vocabulary, self.width)),
+            layers=LlamaLayer(
+                attention_gain=ones, mlp_gain=ones, q_gain=gain, k_gain=gain, **matrices, **bias
+            ),
+            gain=jnp.ones(self.width, dtype),
+            head=None if self.tied else normal(keys[-1], (self.width, self.vocabulary)),
+        )
+
+
+class LlamaLayer(NamedTuple):
+    """Weights of one layer, or of all with a leading axis L; sizes as in :class:`Llama`.
+
+    Attributes:
+        attention_gain: ``[d]``.
+        q: ``[d, H w]``.
+        k: ``[d, K w]``.
+        v: ``[d, K w]``.
+        o: ``[H w, d]``.
+        mlp_gain: ``[d]``.
+        gate: ``[d, h]``.
+        up: ``[d, h]``.
+        down: ``[h, d]``.
+        q_bias: ``[H w]``, with ``qkv_bias``.
+        k_bias: ``[K w]``, likewise.
+        v_bias: ``[K w]``, likewise.
+        q_gain: ``[w]``, with ``qk_norm``.
+        k_gain: ``[w]``, likewise.
+    """
+
+    attention_gain: Array
+    q: Matrix
+    k: Matrix
+    v: Matrix
+    o: Matrix
+    mlp_gain: Array
+    gate: Matrix
+    up: Matrix
+    down: Matrix
+    q_bias: Array | None = None
+    k_bias: Array | None = None
+    v_bias: Array | None = None
+    q_gain: Array | None = None
+    k_gain: Array | None = None
+
+
+class LlamaParams(NamedTuple):
+    """All weights.
+
+    Attributes:
+        embedding: ``[V, d]``.
+        layers: stacked.
+        gain: of the last norm, ``[d]``.
+        head: ``[d, V]``, or ``None`` where it is the embedding transposed.
+    """
+
+    embedding: Array
+    layers: LlamaLayer
+    gain: Array
+    head: Matrix | None
+
+
+def hidden_states(
+    params: LlamaParams,
+    config: Llama,
+    tokens: Int[Array, "B S"],
+    positions: Int[Array, "B S"],
+    present: Bool[Array, "B S"],
+    *,
+    remat: bool = False,
+) -> Float[Array, "B S d"]:
+    """Normalised states after the last layer, each of what stands at its slot and before it.
+
+    Args:
+        params: weights.
+        config: their sizes.
+        tokens: slots in the order of their positions; absent ones may hold anything.
+        positions: of each slot, rising over the present ones.
+        present: False on padding, which nobody sees; the first slot of a row is always present.
+        remat: keep only the states between layers for the backward pass, and compute the rest again.
+    """
+    x = embed(params, tokens)
+    turn = turns(positions, config.head_width, config.rope_base, config.rope_scaling)
+    mask = visible(present)
+
+    def layer(h: Array, item: tuple[LlamaLayer, Array | None]) -> tuple[Array, None]:
+        weights, window = item
+        return layer_forward(weights, config, h, turn, within_window(mask, positions, window))[0], None
+
+    body = jax.checkpoint(layer) if remat else layer
+    x, _ = jax.lax.scan(body, x, (params.layers, window_sizes(config)), unroll=unrolled(config))
+    return rms_norm(x, params.gain, config.epsilon)
+
+
+def layer_forward(
+    layer: LlamaLayer,
+    config: Llama,
+    x: Float[Array, "B S d"],
+    turn: Float[Array, "B S w"],
+    mask: Bool[Array, "B S S"],
+) -> tuple[Float[Array, "B S d"], tuple[Float[Array, "B S K w"], Float[Array, "B S K w"]]]:
+    """One layer over whole sequences.
+
+    Returns:
+        The residual stream, and the turned keys and the values, for a cache.
+    """
+    batch, length = x.shape[:2]
+    q, k, v = queries_keys_values(layer, config, rms_norm(x, layer.attention_gain, config.epsilon), turn)
+    grouped = q.reshape(batch, length, config.kv_heads, -1, config.head_width)
+    score = jnp.einsum("btkgw,bskw->bkgts", grouped, k) * config.head_width**-0.5
+    weight = jax.nn.softmax(jnp.where(mask[:, None, None], score, -1e9), axis=-1)
+    mixed = jnp.einsum("bkgts,bskw->btkgw", weight, v).reshape(batch, length, -1)
+    x = x + linear(mixed, layer.o)
+    return x + gated_mlp(layer, rms_norm(x, layer.mlp_gain, config.epsilon)), (k, v)
+
+
+def queries_keys_values(
+    layer: LlamaLayer, config: Llama, x: Float[Array, "B S d"], turn: Float[Array, "B S w"]
+) -> tuple[Float[Array, "B S H w"], Float[Array, "B S K w"], Float[Array, "B S K w"]]:
+    """What attention works on, queries and keys turned."""
+
+    def heads(matrix: Matrix, bias: Array | None) -> Array:
+        y = linear(x, matrix)
+        y = y if bias is None else y + bias.astype(jnp.float32)
+        return y.reshape(*x.shape[:2], -1, config.head_width)
+
+    q, k, v = heads(layer.q, layer.q_bias), heads(layer.k, layer.k_bias), heads(layer.v, layer.v_bias)
+    if layer.q_gain is not None and layer.k_gain is not None:
+        q, k = rms_norm(q, layer.q_gain, config.epsilon), rms_norm(k, layer.k_gain, config.epsilon)
+    return rotate(q, turn), rotate(k, turn), v
+
+
+def gated_mlp(layer: LlamaLayer, x: Float[Array, "*B d"]) -> Float[Array, "*B d"]:
+    """SwiGLU, ``(silu(x W_gate) · x W_up) W_down`` (arXiv 2002.05202)."""
+    return linear(jax.nn.silu(linear(x, layer.gate)) * linear(x, layer.up), layer.down)
+
+
+def embed(params: LlamaParams, tokens: Int[Array, "*B"]) -> Float[Array, "*B d"]:
+    """The residual stream before the first layer, float32."""
+    return params.embedding[tokens].astype(jnp.float32)
+
+
+def head_logits(params: LlamaParams, states: Float[Array, "*B d"]) -> Float[Array, "*B V"]:
+    """Scores of the next token, float32."""
+    if params.head is None:
+        return matmul(states, params.embedding.T)
+    return linear(states, params.head)
+
+
+def visible(present: Bool[Array, "B S"]) -> Bool[Array, "B S S"]:
+    """May the slot (row) see the slot (column): present, and not later."""
+    length = present.shape[1]
+    return jnp.tril(jnp.ones((length, length), bool)) & present[:, None, :]
+
+
+def window_sizes(config: Llama) -> Int[Array, "L"] | None:
+    """Window of each layer with 0 replaced by more than any distance; ``None`` without windows."""
+    if not any(config.windows):
+        return None
+    return jnp.asarray([size or jnp.iinfo(jnp.int32).max for size in config.windows], jnp.int32)
+
+
+def unrolled(config: Llama) -> bool:
+    """Whether loops over the layers are unrolled."""
+    return config.layers <= _UNROLLED_LAYERS
+
+
+def one_layer(stacked: Layers, index: int) -> Layers:
+    """One of a pytree of stacked layers."""
+    return jax.tree.map(lambda leaf: leaf[index], stacked)
+
+
+def merged(params: LlamaParams) -> LlamaParams:
+    """The same network with every low-rank sum worked out into one matrix."""
+    return jax.tree.map(plain, params, is_leaf=lambda leaf: isinstance(leaf, LowRank))
+
+
+def within_window(
+    mask: Bool[Array, "B S S"], positions: Int[Array, "B S"], window: Int[Array, ""] | None
+) -> Bool[Array, "B S S"]:
+    """The mask without what is ``window`` positions back or more; ``None`` leaves it as it is."""
+    if window is None:
+        return mask
+    return mask & (positions[:, :, None] - positions[:, None, :] < window)

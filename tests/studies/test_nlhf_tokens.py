@@ -1,0 +1,68 @@
+"""The enumerated study: exact figures against a slow search, and the whole of it at its very smallest."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from antiphon.studies import nlhf_tokens
+from antiphon.studies.nlhf_tokens import Cell, Trained, tilted
+from antiphon.train.run_directory import RunDirectory
+from antiphon.worlds.diagnostics.preferences import random_table
+from antiphon.worlds.diagnostics.token_world import token_world
+
+
+def test_the_best_response_inside_a_divergence_is_the_best():
+    rng = np.random.default_rng(0)
+    mu = rng.dirichlet(np.ones(5))
+    table, p = random_table(0, 5), rng.dirichlet(np.ones(5))
+    kl = float(p @ np.log(p / mu))
+    credit = table @ p
+    best = np.exp(tilted(np.log(mu), credit, kl))
+    np.testing.assert_allclose(best @ np.log(best / mu), kl, rtol=1e-6)
+    others = rng.dirichlet(np.ones(5), 20_000)
+    near = others[np.sum(others * np.log(others / mu), axis=1) <= kl]
+    assert len(near) > 50
+    assert (near @ credit).max() <= best @ credit + 1e-9
+    found = nlhf_tokens._equal_kl_exploit(table, np.log(mu), Trained(np.log(p), kl, 0.1))
+    np.testing.assert_allclose(found, best @ credit)
+    assert found >= 0.5
+
+
+def cell(dial, exploited, laws):
+    """A world of 81 completions with policies given by their laws."""
+    world = token_world(0, dial, vocabulary=3)
+    trained = {name: Trained(law, 2.0, 0.1) for name, law in laws.items()}
+    return Cell(world, world.chain, trained, exploited, 0.503, 0.1, 0.11)
+
+
+def test_claims_are_read_off_the_cells(tmp_path, monkeypatch):
+    world = token_world(0, 0.5, vocabulary=3)
+    beaten = int(np.argmin(world.preference.mean(1)))
+    winner = int(np.argmax(world.preference[:, beaten]))
+
+    def point(place):
+        law = np.full(81, -1e3)
+        law[place] = 0.0
+        return law
+
+    names = ("self-play", "Nash-MD 0.25", "Nash-MD 0.5", "RLHF")
+    laws = {name: point(beaten if name == "RLHF" else winner) for name in names}
+    good = {"self-play": 0.52, "Nash-MD 0.25": 0.51, "Nash-MD 0.5": 0.53, "RLHF": 0.6}
+
+    def made(config, seed, dial):
+        same = {name: world.chain for name in names}
+        return cell(dial, good | {"self-play": 0.52 + 0.05 * (seed == 3)}, laws if dial else same)
+
+    monkeypatch.setattr(nlhf_tokens, "_cell", made)
+    for worlds, held in ((2, [True, True, True, True]), (4, [True, False, True, True])):
+        config = replace(nlhf_tokens.PRESETS["laptop"], worlds=worlds)
+        run = RunDirectory.create("nlhf-tokens", config, seed=0, root=tmp_path / str(worlds))
+        findings = nlhf_tokens.run(config, run)
+        assert [finding.id for finding in findings] == [claim.id for claim in nlhf_tokens.CLAIMS]
+        assert [finding.holds for finding in findings] == held
+        assert findings[2].measured == pytest.approx(world.preference[winner, beaten], abs=1e-6)
+        assert (run.media / "media.json").exists()
+    one = replace(config, worlds=1)
+    findings = nlhf_tokens.run(one, RunDirectory.create("nlhf-tokens", one, seed=0, root=tmp_path / "one"))
+    assert [finding.holds for finding in findings] == [None, None, None, True]
