@@ -65,7 +65,10 @@ class Reward:
     `bonus` when they pass. Everything is a pytree leaf, so a sweep over weights is a ``vmap``.
 
     Attributes:
-        position, heading, velocity, angular_velocity: weights.
+        position: weight of the place.
+        heading: of the heading.
+        velocity: of the velocity.
+        angular_velocity: of the turning.
         energy: cost of the mean of the valves.
         switching: cost of the mean change of the valves.
         spin: cost per rad/s where no heading or turning is asked for (up to 2 rad/s).

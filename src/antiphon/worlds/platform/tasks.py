@@ -98,7 +98,10 @@ class Task:
     Attributes:
         name: what the command line calls it.
         about: one line.
-        position, heading, velocity, angular_velocity: whether the target's field is to be met.
+        position: whether the target's place is to be met.
+        heading: whether its heading is.
+        velocity: whether its velocity is.
+        angular_velocity: whether its turning is.
         passage: None to arrive and stay; else what ends the episode: reaching a "point", a "pose", crossing
             a "gate"; "dock" stays in a cone, and leaving the cone near the dock ends it.
         spawn: where training episodes begin.
