@@ -34,7 +34,7 @@ run: $(VENV)/.ready-all
 	$(BIN)/antiphon run musicrl --size $(SIZE) $(if $(filter smoke,$(SIZE)),--set $(LOOK))
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-lint
 	$(BIN)/ruff check --output-format=concise .

@@ -1,9 +1,12 @@
 """What must be settled before jax is imported: Ctrl-C, device, matrix products, compilation cache."""
 
+import gc
 import os
 import signal
 import sys
 from pathlib import Path
+
+import pytest
 
 from antiphon.cli.compilation import keep_compilations
 
@@ -27,3 +30,12 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 def pytest_configure(config):
     # Another process may be writing the entry that this one reads; the program is then compiled again.
     config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache entry")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs_of_one_file_only():
+    """Forget what a file compiled: kept to the end, the programs of all of them take six gigabytes a worker."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()

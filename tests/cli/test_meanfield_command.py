@@ -100,6 +100,17 @@ def test_entropy_is_priced(capsys):
     assert abs(found["history"][-1]["exploitability"]) < 1e-4
 
 
+def test_a_game_without_an_end_is_solved_but_not_drawn(capsys):
+    words = ["--game", "susceptible-infected", "--solver", "mirror-descent", "--step-size", "0.1"]
+    status, found = asked(capsys, "solve", *words, "--discount", "0.9", "--iterations", "50", "-o", "s.npz")
+    assert status == 0
+    assert found["discount"] == 0.9
+    assert found["history"][-1]["exploitability"] < 0.5 * found["history"][0]["exploitability"]
+    status, found = asked(capsys, "plot", "s.npz")
+    assert status == 2
+    assert "without an end" in found["error"]["message"]
+
+
 def test_all_solvers_take_a_step():
     from antiphon.cli.meanfield.solvers import SOLVERS, find_solver
     from antiphon.equilibrium import FlowProblem, PartitionProblem, mean_field_game

@@ -32,7 +32,7 @@ def slow_encode(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
 @given(st.integers(0, 10_000))
 def test_encode_and_decode_against_brute_force(seed):
     x, codes = vectors(12, seed=seed), vectors(3 * 5, seed=seed + 1).reshape(3, 5, 3)
-    tokens = rvq.encode(jnp.asarray(x.reshape(2, 6, 3)), jnp.asarray(codes))
+    tokens = jax.jit(rvq.encode)(jnp.asarray(x.reshape(2, 6, 3)), jnp.asarray(codes))
     np.testing.assert_array_equal(tokens.reshape(12, 3), slow_encode(x, codes))
     for q in (1, 2, 3):
         expected = sum(codes[i][np.asarray(tokens[..., i])] for i in range(q))

@@ -9,7 +9,7 @@ from antiphon.cli.nearest import nearest
 from antiphon.core.errors import UserError
 
 if TYPE_CHECKING:
-    from antiphon.equilibrium import FlowProblem, PartitionProblem
+    from antiphon.equilibrium import DiscountedProblem, FlowProblem, PartitionProblem, StationaryProblem
     from antiphon.worlds.meanfield.solution_file import Solved
 
 
@@ -57,6 +57,21 @@ def find_problem(
     return partition(game, grid, projection) if hasattr(game, "major_reward") else FlowProblem(game)
 
 
+def without_end(
+    problem: "FlowProblem | PartitionProblem", discount: float
+) -> "StationaryProblem | DiscountedProblem":
+    """The same game for ever: rewards are discounted, and policies do not see the time.
+
+    Raises:
+        UserError: the discount is not in (0, 1), or the game's rules read the time.
+    """
+    from antiphon.equilibrium import PartitionProblem, discounted, stationary
+
+    if isinstance(problem, PartitionProblem):
+        return discounted(problem, discount)
+    return stationary(problem.game, discount)
+
+
 def read_solved(path: Path) -> "tuple[Solved, FlowProblem | PartitionProblem]":
     """A solution and its problem, in the precision that it was solved in.
 
@@ -69,4 +84,8 @@ def read_solved(path: Path) -> "tuple[Solved, FlowProblem | PartitionProblem]":
     # Read again: arrays keep the precision that was set when they were made.
     solved = read_solution(path)
     about = solved.about
+    if about.get("discount") is not None:
+        raise UserError(
+            "file", f"{path} is of a game without an end", "solve without --discount to play or draw the game"
+        )
     return solved, find_problem(about["game"], about["set"], about["grid"], about["projection"])

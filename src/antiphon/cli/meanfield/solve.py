@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from antiphon.cli.meanfield.problems import begin, find_problem
+from antiphon.cli.meanfield.problems import begin, find_problem, without_end
 from antiphon.cli.meanfield.solvers import check_solver, find_solver
 from antiphon.cli.output import emit, say, show_table
 from antiphon.cli.parsing import parse
@@ -49,6 +49,9 @@ class SolveArguments:
     tau: float | None = None
     """Judge policies as players who also earn this much for each unit of entropy; 0 at their equilibrium."""
 
+    discount: float | None = None
+    """Play the game for ever, with rewards worth this to the power of the time; 0.99 in the paper."""
+
     tolerance: float = 0.0
     """Stop when every exploitability is at most this."""
 
@@ -77,6 +80,8 @@ def main(argv: Sequence[str]) -> int:
     _check(arguments)
     begin(float64=arguments.float64)
     problem = find_problem(arguments.game, arguments.set, arguments.grid, arguments.projection)
+    if arguments.discount is not None:
+        problem = without_end(problem, arguments.discount)
     solver = find_solver(arguments.solver, problem, arguments.step_size, arguments.temperature)
     from antiphon.equilibrium import solve
 
@@ -88,6 +93,7 @@ def main(argv: Sequence[str]) -> int:
     found = {
         "game": arguments.game, "set": list(arguments.set), "grid": arguments.grid,
         "projection": arguments.projection, "float64": arguments.float64, "solver": arguments.solver,
+        "discount": arguments.discount,
         "history": history_of(solution), "seconds_per_iteration": solution.seconds_per_iteration,
         "compile_seconds": solution.compile_seconds,
     }  # fmt: skip

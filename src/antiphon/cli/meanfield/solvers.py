@@ -35,7 +35,7 @@ def find_solver(
         UserError: there is no such solver, or it does not fit the kind of game.
     """
     check_solver(name)
-    from antiphon.equilibrium import PartitionProblem
+    from antiphon.equilibrium import DiscountedProblem, FlowProblem, PartitionProblem
     from antiphon.methods.fictitious_play import FictitiousPlay
     from antiphon.methods.fixed_point import BoltzmannIteration, FixedPoint
     from antiphon.methods.line_search_play import LineSearchPlay
@@ -50,11 +50,13 @@ def find_solver(
     from antiphon.methods.optimistic_mirror_descent import OptimisticMirrorDescent
     from antiphon.methods.prior_descent import PriorDescent
 
-    on_grid = isinstance(problem, PartitionProblem)
+    on_grid = isinstance(problem, PartitionProblem | DiscountedProblem)
     if name == "stackelberg" and not on_grid:
         raise UserError("solver", "this game has no major player to lead", "use --solver fictitious-play")
-    if name in _PLAIN_ONLY and on_grid:
-        raise UserError("solver", f"{name} is for games without a major player", "use fictitious-play")
+    if name in _PLAIN_ONLY and not isinstance(problem, FlowProblem):
+        raise UserError(
+            "solver", f"{name} is for games with a horizon and without a major player", "use fictitious-play"
+        )
     step, small = (1.0, 0.1) if step_size is None else (step_size, step_size)
     averaging = "plain" if on_grid else "visits"
     # Some solve plain games only, which has been checked, so that not all fit the protocol.
