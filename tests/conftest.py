@@ -34,7 +34,7 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True, scope="module")
 def programs_of_one_file_only():
-    """Forget what a file compiled: kept to the end, the programs of all of them take six gigabytes a worker."""
+    """Forget what a file compiled: kept to the end, the programs of all files take six gigabytes a worker."""
     yield
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
