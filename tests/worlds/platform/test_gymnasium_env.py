@@ -37,7 +37,7 @@ def test_many_episodes_end_in_the_same_step():
     assert env.metadata["autoreset_mode"] is gymnasium.vector.AutoresetMode.SAME_STEP
     for t in range(5):
         before = observation
-        observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        observation, reward, terminated, truncated, info = env.step(np.zeros((3, 8), np.int8))
         assert env.observation_space.contains(observation)
         assert reward.shape == terminated.shape == truncated.shape == (3,)
         assert truncated.all() == truncated.any() == (t == 3)
