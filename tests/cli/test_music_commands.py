@@ -366,6 +366,19 @@ def test_training_is_stopped_and_taken_up_with_its_own_settings(typed, data, tmp
     assert len(seen) == 2
 
 
+def test_training_begins_with_a_bundle(typed, data, monkeypatch):
+    begun, trained = [], []
+    monkeypatch.setattr(music_base, "begin_from", lambda *given: begun.append(given))
+    monkeypatch.setattr(music_base, "train", lambda *given: trained.append(given))
+    words = ("train", "--data", data, "--size", "smoke", "--start", "installed")
+    assert typed(*words, "--stages", "reward")[0] == 0
+    assert begun[0][0].folder.name == "music"
+    assert begun[0][3] == ("reward",)
+    assert trained[0][3] == ("tokens", "reward")
+    assert "no --stages" in refused(typed(*words), "usage")
+    assert "stands with --resume" in refused(typed(*words, "--resume", "x", "--stages", "reward"), "usage")
+
+
 def test_training_says_what_it_did(typed, data, monkeypatch):
     packed = []
     monkeypatch.setattr(music_base, "train", lambda *_: None)

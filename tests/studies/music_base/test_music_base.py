@@ -1,14 +1,14 @@
 """The stages that make the base model, on a data set of noise: what each reads, leaves and refuses."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import jax
 import numpy as np
 import pytest
 
 from antiphon.core.errors import UserError
-from antiphon.nets.weights import save_tree
+from antiphon.nets.weights import load_tree, save_tree
 from antiphon.studies import music_base
 from antiphon.studies.music_base import Config, embedding, packing
 from antiphon.studies.music_base.clips import attributes_of, clip_of, clips
@@ -199,3 +199,15 @@ def test_all_stages_make_a_bundle(config, dataset, tmp_path, monkeypatch, capfd)
         np.testing.assert_allclose(packed, trained, rtol=2**-11, atol=2**-24)
     assert len(bundle.files) == len(NETWORKS)
     assert all(leaf.shape for leaf in jax.tree.leaves(bundle.policy))
+
+    # A new run begins with the bundle: the policy goes on from where it stood, the rest is kept as it is.
+    again = RunDirectory.create("music-base", config, seed=0, root=tmp_path / "again")
+    music_base.begin_from(bundle, config, again, ("policy",))
+    kept = {path.stem for path in again.path.glob("*.safetensors")}
+    assert kept == {*NETWORKS, "policy-beginning"} - {"policy"}
+    slow = replace(config, policy_learning_rate=0.0)
+    music_base.train(slow, dataset, again, ("tokens", "policy"))
+    trained = load_tree(music_base.weights_path(again, "policy"), bundle.sizes.shapes()["policy"])
+    jax.tree.map(np.testing.assert_array_equal, trained, bundle.policy)
+    with pytest.raises(UserError, match="choose the size and the data that the bundle was made with"):
+        music_base.begin_from(bundle, replace(config, layers=2), again, ("policy",))

@@ -18,6 +18,7 @@ from antiphon.core.errors import UserError
 if TYPE_CHECKING:
     from antiphon.studies.music_base import Config
     from antiphon.train.run_directory import RunDirectory
+    from antiphon.worlds.music.bundle import Bundle
     from antiphon.worlds.music.dataset import Dataset
 
 _DATA = Path("data/music")
@@ -41,6 +42,10 @@ class TrainArguments:
 
     resume: Path | None = None
     """Go on with this run directory."""
+
+    start: Path | None = None
+    """Begin with the networks of this bundle ('installed' for that of the package): those that --stages names
+    are trained, the policy from where it stands, and the others are kept."""
 
     out: Path = Path("runs")
     """Where the run directory is made."""
@@ -67,8 +72,17 @@ def main(argv: Sequence[str]) -> int:
     for stage in stages:
         if stage not in music_base.STAGES:
             raise UserError("usage", f"there is no stage {stage!r}", nearest(stage, music_base.STAGES))
+    if arguments.start is not None and (arguments.resume is not None or not arguments.stages):
+        what = "--resume" if arguments.resume is not None else "no --stages"
+        raise UserError(
+            "usage", f"--start stands with {what}", "give --start and the --stages to train, in a new run"
+        )
     dataset = Dataset.open(arguments.data)
+    bundle = None if arguments.start is None else _bundle(arguments.start)
     config, run = _run(arguments, dataset)
+    if bundle is not None:
+        music_base.begin_from(bundle, config, run, stages)
+        stages = ("tokens", *stages)
     try:
         music_base.train(config, dataset, run, stages)
     except (KeyboardInterrupt, Interrupted) as error:
@@ -81,6 +95,12 @@ def main(argv: Sequence[str]) -> int:
     else:
         print(run.path)
     return 0
+
+
+def _bundle(folder: Path) -> "Bundle":
+    from antiphon.worlds.music.bundle import DEFAULT, Bundle
+
+    return Bundle.load(DEFAULT if str(folder) == "installed" else folder)
 
 
 def _run(arguments: TrainArguments, dataset: "Dataset") -> "tuple[Config, RunDirectory]":

@@ -7,10 +7,12 @@ import numpy as np
 from jaxtyping import Int
 
 from antiphon.methods.sft import SFT, SFTBatch
+from antiphon.nets.weights import load_tree
+from antiphon.studies.music_base.beginning import BEGINNING
 from antiphon.studies.music_base.clips import attributes_of
 from antiphon.studies.music_base.config import Config
 from antiphon.studies.music_base.tokens import load_tokens
-from antiphon.studies.music_base.weights import is_finished, keep_weights
+from antiphon.studies.music_base.weights import is_finished, keep_weights, weights_path
 from antiphon.train.fit import fit
 from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.music.attributes import METRES, TEMPI, Attributes
@@ -45,7 +47,7 @@ def train_fine(config: Config, dataset: Dataset, run: RunDirectory) -> None:
 
 
 def train_policy(config: Config, dataset: Dataset, run: RunDirectory) -> None:
-    """Stage policy."""
+    """Stage policy, from random weights or from those that the run began with."""
     if is_finished(run, "policy"):
         return
     model = music_model(config.width, config.layers, config.levels)
@@ -53,8 +55,11 @@ def train_policy(config: Config, dataset: Dataset, run: RunDirectory) -> None:
     truth = attributes_of(dataset, "train")
     batches = policy_batches(config, load_tokens(run, "train"), truth, config.policy_batch)
     key_init, key_fit = jax.random.split(jax.random.key(config.seed + 7))
+    params, given = model.init(key_init), weights_path(run, BEGINNING)
+    if given.exists():
+        params = load_tree(given, params)
     state = fit(
-        method.step, method.init(model.init(key_init)), steps=config.policy_steps, key=key_fit,
+        method.step, method.init(params), steps=config.policy_steps, key=key_fit,
         batches=batches, chunk=50, run=run, name="policy", checkpoint_every=6, log_every=10,
     )  # fmt: skip
     keep_weights(run, "policy", state.params)

@@ -209,7 +209,12 @@ class Bundle:
     def _shapes(self) -> dict[str, PyTree]:
         return self.sizes.shapes()
 
-    def _network(self, name: str) -> PyTree:
+    def network(self, name: str) -> PyTree:
+        """A network by its name in :data:`NETWORKS`, read anew.
+
+        Raises:
+          UserError: its file is damaged.
+        """
         path, sha256 = self.folder / f"{name}.safetensors", self.manifest["sha256"][name]
         if name == "codec":
             return load_tree(path, self._shapes[name], sha256=sha256)
@@ -220,27 +225,27 @@ class Bundle:
     @cached_property
     def codec(self) -> Codec:
         """The codec."""
-        return self._network("codec")
+        return self.network("codec")
 
     @cached_property
     def policy(self) -> PyTree:
         """The base policy."""
-        return self._network("policy")
+        return self.network("policy")
 
     @cached_property
     def fine(self) -> PyTree:
         """The model of the fine levels."""
-        return self._network("fine")
+        return self.network("fine")
 
     @cached_property
     def planner(self) -> PyTree:
         """The caption-to-grid classifier."""
-        return self._network("planner")
+        return self.network("planner")
 
     @cached_property
     def judges(self) -> Judges:
         """Codec, reward embedding, judge embedding, quality regressor."""
-        return Judges(self.codec, self._network("reward"), self._network("judge"), self._network("quality"))
+        return Judges(self.codec, self.network("reward"), self.network("judge"), self.network("quality"))
 
     def named_policy(self, name: str) -> PyTree:
         """A policy by name ("base", "r", …) or by the path of a safetensors file saved with ``save_tree``.
