@@ -15,6 +15,6 @@ from antiphon.studies.music_base.tokens import codec_config, load_codec, load_to
 from antiphon.studies.music_base.weights import weights_path
 
 __all__ = [
-    "PRESETS", "STAGES", "Config", "begin_from", "codec_config", "load_codec", "load_tokens", "pack_run", "policy_batches",
-    "sizes_of", "train", "weights_path", "with_data",
+    "PRESETS", "STAGES", "Config", "begin_from", "codec_config", "load_codec", "load_tokens", "pack_run",
+    "policy_batches", "sizes_of", "train", "weights_path", "with_data",
 ]  # fmt: skip
