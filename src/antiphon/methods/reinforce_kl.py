@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Shaped
 from antiphon.core import trees
 from antiphon.core.errors import UserError
 from antiphon.methods.microbatches import mean_over_microbatches
+from antiphon.methods.trained_part import for_trained_part
 from antiphon.nets.sequence_model import Context, SequenceModel, ValueModel
 from antiphon.objectives.policy_gradient import (
     KLCredit,
@@ -160,8 +161,11 @@ class ReinforceKL:
         if not self.weights:
             raise UserError("config", "no reward to train on", "name at least one reward in weights")
 
-    def optimiser(self, learning_rate: float) -> optax.GradientTransformation:
-        """Adam behind a norm clip, ten steps of warm-up (Adam's first steps are otherwise the largest)."""
+    def optimiser(self) -> optax.GradientTransformation:
+        """Of the policy: Adam behind a norm clip, and warm-up, for Adam's first steps are else the largest."""
+        return for_trained_part(self.model, self._adam(self.learning_rate))
+
+    def _adam(self, learning_rate: float) -> optax.GradientTransformation:
         warm = optax.linear_schedule(0.1 * learning_rate, learning_rate, 10)
         return optax.chain(optax.clip_by_global_norm(self.clip), optax.adam(warm, b1=0.9, b2=0.95))
 
@@ -182,8 +186,8 @@ class ReinforceKL:
                 raise UserError(
                     "config", "no weights of the value network were given", "start them from the policy's"
                 )
-            value_state = self.optimiser(self.value_learning_rate).init(value)
-        state = self.optimiser(self.learning_rate).init(params)
+            value_state = self._adam(self.value_learning_rate).init(value)
+        state = self.optimiser().init(params)
         anchor = jax.tree.map(jnp.array, params)  # its own buffers, so that the state can be donated
         return ReinforceState(params, anchor, reward_params, state, value, value_state)
 
@@ -199,10 +203,10 @@ class ReinforceKL:
         """
         rollout = self.rollout(state, context, key)
         gradient, metrics = self.gradient(state, rollout)
-        updates, optimiser = self.optimiser(self.learning_rate).update(gradient.policy, state.optimiser)
+        updates, optimiser = self.optimiser().update(gradient.policy, state.optimiser, state.params)
         new = state._replace(params=optax.apply_updates(state.params, updates), optimiser=optimiser)
         if self.baseline == "value":
-            updates, optimiser = self.optimiser(self.value_learning_rate).update(
+            updates, optimiser = self._adam(self.value_learning_rate).update(
                 gradient.value, state.value_optimiser
             )
             new = new._replace(value=optax.apply_updates(state.value, updates), value_optimiser=optimiser)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from antiphon.core.errors import UserError
 from antiphon.core.indexing import pick
+from antiphon.methods.trained_part import for_trained_part
 from antiphon.nets.sequence_model import Context, SequenceModel
 
 
@@ -80,7 +81,7 @@ class SFT:
             weight_decay=self.weight_decay,
             mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim >= 2, params),
         )
-        return optax.chain(optax.clip_by_global_norm(self.clip), adam)
+        return for_trained_part(self.model, optax.chain(optax.clip_by_global_norm(self.clip), adam))
 
     def init(self, params: PyTree) -> SFTState:
         """Start from ``params``."""

@@ -106,6 +106,10 @@ class LlamaPolicy:
         del context
         return chosen_tokens(tokens, self.decoding.stop)
 
+    def trainable(self, params: LlamaParams | Adapted) -> PyTree:
+        """What learns, of :class:`Adapted` the adapter only."""
+        return trainable(params)
+
     def network(self, params: LlamaParams | Adapted) -> LlamaParams:
         """The decoder's weights, adapters attached."""
         if not isinstance(params, Adapted):

@@ -1,6 +1,6 @@
 """What a method may ask of a policy over token sequences."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
@@ -32,4 +32,13 @@ class ValueModel(Protocol):
 
     def values(self, params: PyTree, tokens: Int[Array, "B T"], context: Context) -> Float[Array, "B T"]:
         """Expected return before each token is drawn."""
+        ...
+
+
+@runtime_checkable
+class PartlyTrained(Protocol):
+    """A model some of whose parameters stay as they are."""
+
+    def trainable(self, params: PyTree) -> PyTree:
+        """The same tree with True on the leaves that learn and False on the others."""
         ...
