@@ -52,6 +52,31 @@ def test_mean_covers_as_often_as_it_says():
     assert s.proportion(hits, 1000, 0.999).low < 0.9 < s.proportion(hits, 1000, 0.999).high
 
 
+def test_a_ratio_of_means_is_where_the_difference_may_be_zero():
+    rng = np.random.default_rng(1)
+    y = rng.normal(4.0, 1.0, 6)
+    x = 2 * y + rng.normal(0.0, 1.0, 6)
+    found = s.mean_ratio(x, y)
+    for end in (found.low, found.high):  # the defining equation
+        assert math.isfinite(end)
+        difference = s.mean(x - end * y)
+        assert min(abs(difference.low), abs(difference.high)) < 1e-9
+    assert found.estimate == pytest.approx(x.mean() / y.mean())
+    assert found.low < found.estimate < found.high
+    # A second mean that may be zero bounds nothing from above, but the first one still counts.
+    weak = s.mean_ratio([5.0, 6.0, 7.0], [1.0, -0.5, 0.4])
+    assert (weak.low > 1, weak.high) == (True, math.inf)
+    vague = s.mean_ratio([5.0, -6.0, 2.0], [1.0, -0.5, 0.4])
+    assert (vague.low, vague.high) == (-math.inf, math.inf)
+
+
+def test_a_ratio_of_means_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    draws = (rng.normal((6.0, 3.0), (2.0, 1.0), (5, 2)).T for _ in range(1000))
+    hits = sum(i.low <= 2.0 <= i.high for i in (s.mean_ratio(x, y, 0.9) for x, y in draws))
+    assert s.proportion(hits, 1000, 0.999).low < 0.9 < s.proportion(hits, 1000, 0.999).high
+
+
 def test_a_single_value_claims_nothing():
     for interval in (s.mean([4.0]), s.bootstrap([4.0])):
         assert (interval.estimate, interval.low, interval.high) == (4.0, -math.inf, math.inf)

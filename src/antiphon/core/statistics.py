@@ -103,6 +103,33 @@ def mean(values: ArrayLike, confidence: float = 0.95) -> Interval:
     return Interval(float(data.mean()), float(data.mean() - reach), float(data.mean() + reach), data.size)
 
 
+def mean_ratio(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Ratio of the means of paired observations, with Fieller's interval.
+
+    It holds every θ for which the mean of first − θ second is no further from zero than its t interval
+    reaches. Where the mean of ``second`` may itself be zero, nothing bounds the ratio from above: if the mean
+    of ``first`` is certainly above zero, the interval is ``[low, ∞)`` and stands for "at least ``low``, or
+    of the other sign by way of infinity"; else it is the whole line.
+
+    Source: Fieller 1954.
+    """
+    x, y = _pair("first", first, "second", second)
+    n, (mean_x, mean_y) = x.size, (float(x.mean()), float(y.mean()))
+    estimate = mean_x / mean_y if mean_y else math.nan
+    if n < 2:
+        return Interval(estimate, -math.inf, math.inf, n)
+    # The set is a θ² − 2 b θ + c ≤ 0.
+    scale = float(stats.t.ppf(0.5 + _checked(confidence) / 2, n - 1)) ** 2 / n
+    (xx, xy), (_, yy) = np.cov(x, y)
+    a, b, c = mean_y**2 - scale * yy, mean_x * mean_y - scale * xy, mean_x**2 - scale * xx
+    root = math.sqrt(max(b * b - a * c, 0.0))
+    if a > 0:
+        return Interval(estimate, (b - root) / a, (b + root) / a, n)
+    if a < 0 < c and mean_x > 0:
+        return Interval(estimate, (b - root) / a, math.inf, n)
+    return Interval(estimate, -math.inf, math.inf, n)
+
+
 def standard_error(values: ArrayLike) -> float:
     """Standard error of the mean, s/√n with n−1 degrees of freedom; inf for a single value."""
     data = _vector("values", values)
