@@ -30,3 +30,11 @@ def mean_over_microbatches(function: Callable[[PyTree], Result], batch: PyTree, 
     zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     total, _ = jax.lax.scan(lambda so_far, part: (trees.add(so_far, function(part)), None), zero, parts)
     return jax.tree.map(lambda leaf: leaf / pieces, total)
+
+
+def number_of_pieces(count: int, most: int) -> int:
+    """The fewest equal pieces of a batch of ``count`` of which none has more than ``most``.
+
+    Six in pieces of at most four make two of three.
+    """
+    return next(pieces for pieces in range(1, count + 1) if count % pieces == 0 and count // pieces <= most)

@@ -186,7 +186,8 @@ class NashMD:
         """Let the policy's completions of M prompts compete with the opponent's, and take one step.
 
         Metrics: ``win_rate`` against the opponent; ``kl`` to the reference (nats per completion); ``entropy``
-        and ``log_prob`` (nats per token); ``gradient_norm`` (before clipping); ``beta``.
+        and ``log_prob`` (nats per token); ``length``, tokens of a completion;
+        ``gradient_norm`` (before clipping); ``beta``.
         """
         duel = self.duel(state, context, key)
         gradient, metrics = self.gradient(state, duel)
@@ -237,7 +238,11 @@ class NashMD:
         most = min(max(1, self.microbatch // self.group), prompts)
         pieces = next(prompts // groups for groups in range(most, 0, -1) if prompts % groups == 0)
         gradient, metrics = mean_over_microbatches(functools.partial(self._piece, state), duel, pieces)
-        return gradient, metrics | {"win_rate": jnp.mean(duel.won), "gradient_norm": trees.norm(gradient)}
+        return gradient, metrics | {
+            "win_rate": jnp.mean(duel.won),
+            "length": jnp.mean(jnp.sum(duel.mask, axis=1)),
+            "gradient_norm": trees.norm(gradient),
+        }
 
     def _piece(self, state: NashState, piece: Duel) -> tuple[PyTree, dict[str, Float[Array, ""]]]:
         if self.baseline == "half":

@@ -162,7 +162,7 @@ class ReinforceKL:
             raise UserError("config", "no reward to train on", "name at least one reward in weights")
 
     def optimiser(self) -> optax.GradientTransformation:
-        """Of the policy: Adam behind a norm clip, and warm-up, for Adam's first steps are else the largest."""
+        """Of the policy: Adam behind a norm clip, with warm-up: Adam's first steps are else the largest."""
         return for_trained_part(self.model, self._adam(self.learning_rate))
 
     def _adam(self, learning_rate: float) -> optax.GradientTransformation:
@@ -198,8 +198,8 @@ class ReinforceKL:
 
         Metrics: ``reward`` (the weighted sum) and ``reward_<name>`` of every part; ``kl`` (nats per
         completion), ``entropy`` and ``log_prob`` (nats per token) of the policy that sampled; ``spread``
-        (deviation of the reward inside a group); ``gradient_norm`` (before clipping); ``value_loss`` with a
-        value network.
+        (deviation of the reward inside a group); ``length`` (tokens of a completion); ``gradient_norm``
+        (before clipping); ``value_loss`` with a value network.
         """
         rollout = self.rollout(state, context, key)
         gradient, metrics = self.gradient(state, rollout)
@@ -247,6 +247,7 @@ class ReinforceKL:
         metrics |= {
             "reward": jnp.mean(rollout.reward),
             "spread": jnp.mean(jnp.std(groups, axis=1)),
+            "length": jnp.mean(jnp.sum(rollout.mask, axis=1)),
             "gradient_norm": trees.norm(gradient.policy),
         }
         return gradient, metrics | {f"reward_{name}": jnp.mean(part) for name, part in rollout.parts.items()}

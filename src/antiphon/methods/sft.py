@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from antiphon.core.errors import UserError
 from antiphon.core.indexing import pick
+from antiphon.methods.microbatches import mean_over_microbatches, number_of_pieces
 from antiphon.methods.trained_part import for_trained_part
 from antiphon.nets.sequence_model import Context, SequenceModel
 
@@ -50,10 +51,12 @@ class SFT:
         final: last learning rate as a share of the peak.
         weight_decay: on leaves of two or more axes, the gains of stacked layers included.
         clip: bound on the gradient's norm.
+        microbatch: rows whose gradient is taken at once, at most, None for all; the step is that of the whole
+            batch.
         groups: tokens fall into ``groups`` interleaved kinds (levels of a frame) with losses of their own.
 
     Raises:
-        UserError: fewer than one step or kind of token.
+        UserError: fewer than one step, kind of token or row at once.
     """
 
     model: SequenceModel = field(metadata={"static": True})
@@ -63,10 +66,12 @@ class SFT:
     final: float = 0.02
     weight_decay: float = 0.02
     clip: float = 1.0
+    microbatch: int | None = field(default=None, metadata={"static": True})
     groups: int = field(default=1, metadata={"static": True})
 
     def __post_init__(self) -> None:
-        for name, value in (("steps", self.steps), ("groups", self.groups)):
+        at_once = 1 if self.microbatch is None else self.microbatch
+        for name, value in (("steps", self.steps), ("groups", self.groups), ("microbatch", at_once)):
             if value < 1:
                 raise UserError("config", f"SFT with {name}={value}", "give at least 1")
 
@@ -97,14 +102,22 @@ class SFT:
         """
         del key
 
-        def loss_of(params: PyTree) -> tuple[Array, Array]:
-            nats = token_nats(self.model, params, batch) * batch.mask
-            kinds = nats.reshape(nats.shape[0], -1, self.groups)
-            counted = batch.mask.reshape(kinds.shape)
-            by_kind = jnp.sum(kinds, (0, 1)) / jnp.maximum(jnp.sum(counted, (0, 1)), 1)
-            return jnp.sum(nats) / jnp.maximum(jnp.sum(batch.mask), 1), by_kind
+        rows = batch.mask.shape[0]
+        pieces = number_of_pieces(rows, self.microbatch or rows)
+        counted = batch.mask.reshape(rows, -1, self.groups)
+        # Every piece is divided by what the whole batch counts, however many tokens count in it.
+        of_all = jnp.maximum(jnp.sum(batch.mask), 1) / pieces
+        of_kind = jnp.maximum(jnp.sum(counted, (0, 1)), 1) / pieces
 
-        (loss, by_kind), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        def loss_of(params: PyTree, piece: SFTBatch) -> tuple[Array, Array]:
+            nats = token_nats(self.model, params, piece) * piece.mask
+            kinds = nats.reshape(nats.shape[0], -1, self.groups)
+            return jnp.sum(nats) / of_all, jnp.sum(kinds, (0, 1)) / of_kind
+
+        def gradient_of(piece: SFTBatch) -> tuple[tuple[Array, Array], PyTree]:
+            return jax.value_and_grad(loss_of, has_aux=True)(state.params, piece)
+
+        (loss, by_kind), gradient = mean_over_microbatches(gradient_of, batch, pieces)
         updates, optimiser = self.optimiser().update(gradient, state.optimiser, state.params)
         metrics = {"loss": loss}
         if self.groups > 1:

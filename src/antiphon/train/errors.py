@@ -17,6 +17,22 @@ class RunError(RuntimeError):
         return f"{self.message}; {self.mend}."
 
 
+class NotFinite(RunError):
+    """A fit stopped by a metric that became NaN or infinite; the last good checkpoint is kept.
+
+    Attributes:
+        metric: Which one.
+        step: The step that made it, the first being 1; its batch was that of step − 1.
+    """
+
+    def __init__(self, message: str, mend: str, *, metric: str, step: int):
+        super().__init__(message, mend)
+        self.metric, self.step = metric, step
+
+    def __reduce__(self) -> Any:
+        return _rebuild_not_finite, (self.message, self.mend, self.metric, self.step)
+
+
 class Interrupted(RunError):
     """A fit stopped by SIGINT or SIGTERM after a whole chunk, with its progress kept.
 
@@ -37,6 +53,10 @@ class Interrupted(RunError):
         return _rebuild_interrupted, (
             self.message, self.mend, self.run_path, self.signal_number, self.step, self.state,
         )  # fmt: skip
+
+
+def _rebuild_not_finite(message: str, mend: str, metric: str, step: int) -> NotFinite:
+    return NotFinite(message, mend, metric=metric, step=step)
 
 
 def _rebuild_interrupted(

@@ -16,7 +16,7 @@ from jaxtyping import PyTree
 from antiphon.train import chunk as device
 from antiphon.train import metrics as numbers
 from antiphon.train.checkpoint import CheckpointFolder
-from antiphon.train.errors import Interrupted, RunError
+from antiphon.train.errors import Interrupted, NotFinite, RunError
 from antiphon.train.hooks import FitInfo, Hook, Stop
 from antiphon.train.interrupts import stop_requests, wait_until_ready
 from antiphon.train.progress import Mode, Progress, say
@@ -241,14 +241,13 @@ def _first_nonfinite(values: dict[str, np.ndarray]) -> tuple[str, int] | None:
     return (min(found)[1], min(found)[0]) if found else None
 
 
-def _nonfinite_error(record: _Record | None, name: str, metric: str, value: Any, step: int) -> RunError:
+def _nonfinite_error(record: _Record | None, name: str, metric: str, value: Any, step: int) -> NotFinite:
     message = f"Metric {metric!r} became {float(value)} at step {step} of fit {name!r}"
     saved = record.folder.steps() if record is not None else []
     if record is not None and saved:
         message += f" (the last good checkpoint is step {saved[-1]}, in {record.folder.path})"
-    return RunError(
-        message, "lower the learning rate, clip gradients, or look for log(0) and 0/0 in the step"
-    )
+    mend = "lower the learning rate, clip gradients, or look for log(0) and 0/0 in the step"
+    return NotFinite(message, mend, metric=metric, step=step)
 
 
 def _interrupted(
