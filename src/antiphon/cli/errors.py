@@ -16,6 +16,7 @@ EXTRAS = {
     "pretty_midi": "music",
     "onnxruntime": "music",
     "tokenizers": "text",
+    "pyarrow": "data",
     "jinja2": "text",
     "gymnasium": "control",
     "mujoco": "control",

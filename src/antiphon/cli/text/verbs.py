@@ -7,7 +7,10 @@ from antiphon.cli.nearest import nearest
 from antiphon.core.errors import UserError
 
 VERBS = {
+    "train": "a model learns from your rows, by any method",
     "generate": "prompts to completions",
+    "arena": "models against each other, by a judge",
+    "export": "a model, its adapter merged, as a Hugging Face folder",
 }
 
 

@@ -1,0 +1,336 @@
+"""A training from beginning to end: the rows, the model, the method, the run, the folder that comes out."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from antiphon.core import trees
+from antiphon.core.errors import UserError
+from antiphon.core.files import file_sha256
+from antiphon.nets.llama import merged
+from antiphon.nets.lora_files import save_adapter
+from antiphon.studies.text_training.job import Job, Plan, default_rate, policy_of
+from antiphon.studies.text_training.plans import METHODS, TextMethod
+from antiphon.studies.text_training.settings import SETTINGS, TextTraining
+from antiphon.studies.text_training.speed import forward_work, matmul_rate, peak_memory
+from antiphon.studies.text_training.watching import Samples, Watch
+from antiphon.train.checkpoint import CheckpointFolder
+from antiphon.train.errors import Interrupted, NotFinite, RunError
+from antiphon.train.fit import fit
+from antiphon.train.hooks import FitInfo, Hook, every
+from antiphon.train.run_directory import RunDirectory
+from antiphon.worlds.text.examples import rows_of_step, tokenise
+from antiphon.worlds.text.model import TextModel
+from antiphon.worlds.text.records import BadRow, Records, read_records
+from antiphon.worlds.text.small_model import new_model, train_tokenizer
+
+_WRITTEN = 64  # tokens of a completion where neither data nor user says
+_CHUNK_WORK = 1e11  # operations between two visits to the host: about a second on two cores
+_LONGEST_CHUNK = 20
+_SHOWN_BAD = 5
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run is made with, and must be resumed with.
+
+    Attributes:
+        method: name.
+        training: shared settings.
+        settings: the method's own.
+        data_sha256: of the data.
+    """
+
+    method: str
+    training: TextTraining
+    settings: Any
+    data_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out.
+
+    Attributes:
+        path: Hugging Face folder, or PEFT folder with an adapter.
+        run: run directory.
+        steps: done.
+        rows: that were read.
+        bad: rows that could not be used.
+        tokens_per_second: read or written, compilation left out.
+        matmul_share: of the machine's matrix rate; None where nobody counted the work.
+        peak_memory: bytes.
+        metrics: means over the last chunk.
+        stopped: the sentence that says why it ended early, if it did.
+    """
+
+    path: Path
+    run: Path
+    steps: int
+    rows: int
+    bad: tuple[BadRow, ...]
+    tokens_per_second: float
+    matmul_share: float | None
+    peak_memory: int
+    metrics: dict[str, float] = field(default_factory=dict)
+    stopped: str | None = None
+
+
+def train_text(
+    method: str,
+    training: TextTraining,
+    settings: Any = None,
+    *,
+    out: Path,
+    resume: Path | None = None,
+    say: Say = lambda line: None,
+) -> Trained:
+    """Train, keeping checkpoints in ``out/runs``, and write the model to ``out``.
+
+    Args:
+        method: a name in ``SETTINGS``.
+        training: shared settings.
+        settings: the method's own; its defaults if not given.
+        out: folder of the model.
+        resume: a run directory to go on with, made with the same settings.
+        say: told in a sentence each what a person should know.
+
+    Raises:
+        UserError: data, model, judge or settings that cannot be used.
+        RunError: the disk refused, or a metric is not finite; the last good weights are then in ``out``.
+    """
+    kind = METHODS[method]
+    settings = SETTINGS[method]() if settings is None else settings
+    if training.data is None:
+        raise UserError("usage", "no --data is given", "add a JSONL file, such as --data pairs.jsonl")
+    records = read_records(training.data, kind.wanted(settings))
+    config = Config(method, training, settings, file_sha256(training.data))
+    if resume is None:
+        prepare(out)
+        run = RunDirectory.create(f"text-{method}", config, seed=training.seed, root=out / "runs")
+    else:
+        run = RunDirectory.resume(resume, config, say=say)
+    model = start_model(training, records, run.path / "start")
+    job = make_job(kind, training, settings, model, records)
+    _say_rows(records, job, say)
+    plan = kind.plan(job, settings)
+    return _train(method, plan, job, records, run, out, say)
+
+
+def newest_run(out: Path, method: str) -> Path:
+    """The newest run in the folder of a model, or the folder itself if it is a run.
+
+    Raises:
+        UserError: there is none.
+    """
+    if (out / "metrics.jsonl").is_file() or (out / "environment.json").is_file():
+        return out
+    runs = sorted(path for path in (out / "runs" / f"text-{method}").glob("*-s*") if path.is_dir())
+    if not runs:
+        raise UserError(
+            "file", f"{out} holds no run of {method} to resume", "give the folder that --out made"
+        )
+    return runs[-1]
+
+
+def prepare(out: Path) -> None:
+    """Before minutes are spent.
+
+    Raises:
+        UserError: the folder cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError("file", f"{out} cannot be made ({reason})", "choose another folder") from error
+
+
+def start_model(training: TextTraining, records: Records, start: Path) -> TextModel:
+    """The model to begin with; a new one is kept in ``start``, so that a resumed run begins with the same.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    if not training.is_new:
+        dtype = jnp.bfloat16 if training.dtype == "bfloat16" else jnp.float32
+        return TextModel.load(training.model, dtype)
+    if (start / "config.json").is_file():
+        return replace(TextModel.load(str(start)), name=training.model)
+    chat = any(not isinstance(record.prompt, str) for record in records.good)
+    tokenizer = train_tokenizer(_texts(records), training.vocabulary, chat=chat)
+    model = new_model(
+        training.model, _weights_of(training.model), tokenizer, context=training.context, seed=training.seed
+    )
+    model.export(start)
+    return model
+
+
+def make_job(
+    kind: TextMethod, training: TextTraining, settings: Any, model: TextModel, records: Records
+) -> Job:
+    """Rows as tokens, and the model as a policy.
+
+    Raises:
+        UserError: no row fits the model.
+    """
+    answers = kind.wanted(settings) != "prompt"
+    width = training.tokens
+    if kind.writes and width is None and not answers:
+        width = _WRITTEN
+    examples = tokenise(
+        records, model.tokenizer, model.config.context, answers=answers, new_tokens=width,
+        prompt_tokens=training.prompt_tokens, plain=training.plain, sampled=kind.writes,
+    )  # fmt: skip
+    new = examples.answers.tokens.shape[1] if examples.answers is not None else width or _WRITTEN
+    if kind.writes and width is None:
+        # The longest completion of the data is now the room that every prompt must leave.
+        examples = tokenise(
+            records, model.tokenizer, model.config.context, answers=answers, new_tokens=new,
+            prompt_tokens=training.prompt_tokens, plain=training.plain, sampled=True,
+        )  # fmt: skip
+    policy, params, lora = policy_of(model, training, new)
+    rate = training.learning_rate
+    if rate is None:
+        rate = kind.rate * default_rate(training, trees.count(model.params))
+    return Job(training, model, policy, params, lora, examples, rate)
+
+
+def export(job: Job, params: Any, out: Path) -> None:
+    """The model as a folder that ``text generate`` and other libraries load.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    if job.lora is not None:
+        save_adapter(out, job.lora, params, base=job.training.model)
+        job.model.tokenizer.save(out)
+    else:
+        replace(job.model, params=merged(job.weights(params))).export(out)
+
+
+def _train(
+    method: str, plan: Plan, job: Job, records: Records, run: RunDirectory, out: Path, say: Say
+) -> Trained:
+    training, examples = job.training, job.examples
+    rows = rows_of_step(len(examples), training.batch, training.seed)
+    widths = examples.prompts.tokens.shape[1], job.decoding.new_tokens
+    forward = training.batch * forward_work(job.model.config, *widths)
+    rate = matmul_rate() if plan.passes else 0.0
+    watch = Watch(method, plan.show, _token_counter(plan, job, rows), plan.passes * forward, rate)
+    hooks: list[Hook] = [watch]
+    sample_every = max(training.steps // 4, 1) if training.sample_every is None else training.sample_every
+    if sample_every:
+        samples = Samples(job, plan.params_of, watch, run.media / "samples.jsonl")
+        hooks.append(every(sample_every, samples))
+    save_every = training.save_every or max(training.steps // 10, 1)
+    # Three visits at least, for the first holds the compilation and tells no pace.
+    most = max(min(_LONGEST_CHUNK, training.steps // 3, save_every), 1)
+    chunk = int(np.clip(_CHUNK_WORK / ((plan.passes or 4) * forward), 1, most))
+    say(
+        f"{method}: {job.model.name}, {trees.count(job.params):,} weights learn, {len(examples)} rows of "
+        f"{widths[0]} + {widths[1]} tokens ({examples.padding:.0%} padding), learning rate {job.rate:.2g}"
+    )
+    stopped = None
+    try:
+        state = fit(
+            plan.step, plan.state, steps=training.steps, key=jax.random.key(training.seed),
+            batches=lambda step: plan.batch(rows(step)), chunk=chunk, run=run, name=method, hooks=hooks,
+            checkpoint_every=max(save_every // chunk, 1), progress="quiet",
+        )  # fmt: skip
+        done = training.steps
+    except Interrupted as interrupted:
+        state, done = interrupted.state, interrupted.step
+        stopped = f"the training was stopped after step {done} of {training.steps}, and all of it is saved"
+    except NotFinite as broken:
+        watch.close()
+        kept = _keep_last_good(plan, job, run, method, out)
+        if plan.judge is not None and plan.judge.trouble:
+            raise plan.judge.trouble[0] from broken
+        lines = ", ".join(str(line) for line in examples.lines[rows(broken.step - 1)])
+        raise RunError(
+            f"{broken.message}; its batch was lines {lines} of {records.path}{kept}",
+            "lower --learning-rate, or mend the data",
+        ) from broken
+    watch.close()
+    export(job, plan.params_of(state), out)
+    pace = watch.pace
+    return Trained(
+        path=out, run=run.path, steps=done, rows=len(examples), bad=(*records.bad, *examples.bad),
+        tokens_per_second=pace.tokens_per_second,
+        matmul_share=pace.matmul_share(plan.passes * forward, rate) if rate else None,
+        peak_memory=peak_memory(), metrics=watch.metrics, stopped=stopped,
+    )  # fmt: skip
+
+
+def _keep_last_good(plan: Plan, job: Job, run: RunDirectory, method: str, out: Path) -> str:
+    """Writes the model of the last good checkpoint, and says so."""
+    found = CheckpointFolder(run.checkpoints / method).latest_good(plan.state)
+    if found is None:
+        return ""
+    export(job, plan.params_of(found.state), out)
+    return f", and {out} holds the weights of step {found.step}"
+
+
+def _token_counter(plan: Plan, job: Job, rows: Callable[[int], np.ndarray]) -> Callable[[FitInfo], float]:
+    """Tokens of a chunk: those of its rows where they are read, those of the completions where it writes."""
+    examples = job.examples
+    of_row = np.asarray(examples.prompts.length, np.float64)
+    for part in (examples.answers, examples.rejected):
+        if part is not None:
+            of_row = of_row + part.mask.sum(1)
+
+    def count(info: FitInfo) -> float:
+        if plan.written:
+            length = info.metrics.get("length")
+            return 0.0 if length is None else float(np.sum(length)) * job.training.batch * plan.written
+        return sum(float(of_row[rows(step)].sum()) for step in range(info.previous_step, info.step))
+
+    return count
+
+
+def _say_rows(records: Records, job: Job, say: Say) -> None:
+    """Which rows were left out, and whether one long row makes all of them wide."""
+    bad = (*records.bad, *job.examples.bad)
+    for row in bad[:_SHOWN_BAD]:
+        say(f"{records.path}: {row}")
+    if bad:
+        more = f", {len(bad) - _SHOWN_BAD} of them not shown" if len(bad) > _SHOWN_BAD else ""
+        say(f"{records.path}: {len(bad)} of {len(bad) + len(job.examples)} rows are left out{more}")
+    length = np.asarray(job.examples.prompts.length)
+    usual = int(np.quantile(length, 0.95))
+    if length.max() > 2 * usual:
+        say(
+            f"the longest prompt has {length.max()} tokens and 95 % have at most {usual}; "
+            f"--prompt-tokens {usual} would save time"
+        )
+
+
+def _texts(records: Records) -> list[str]:
+    """Everything that was written, for a tokenizer."""
+    texts = []
+    for record in records.good:
+        prompt = record.prompt
+        texts += [prompt] if isinstance(prompt, str) else [str(message["content"]) for message in prompt]
+        texts += [text for text in (record.completion, record.rejected) if text is not None]
+    return texts
+
+
+def _weights_of(name: str) -> int:
+    """The number in ``new:4m``, ``new:300k``.
+
+    Raises:
+        UserError: there is none.
+    """
+    match = re.fullmatch(r"new:(\d+(?:\.\d+)?)([km])", name.lower())
+    if match is None:
+        raise UserError("model", f"{name} is no size of a new model", "write one such as new:4m or new:300k")
+    return int(float(match[1]) * {"k": 1e3, "m": 1e6}[match[2]])
