@@ -6,7 +6,8 @@ units. Time counts from the end of the first iteration, which holds the compilat
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Literal, cast
 
 import jax
 import numpy as np
@@ -165,8 +166,9 @@ def policy_of(
         layers,
         PolicyMetadata(
             task=world.task.name,
-            observation="drift" if world.observation == "drift" else "body",
+            observation=cast(Literal["body", "adaptive", "drift"], world.observation),
             plant=plant_figures(world.params),
+            valve_filter=asdict(world.valve_filter) if world.observation == "adaptive" else {},
             trained_by=trained_by,
             seed=seed,
         ),

@@ -94,7 +94,7 @@ def test_angles_wrap():
 def test_what_cannot_be_seen_is_refused():
     with pytest.raises(UserError, match="drift"):
         drift_observation(find_task("dock"), *scene())
-    with pytest.raises(UserError, match="body or drift"):
+    with pytest.raises(UserError, match="body, adaptive, drift"):
         observe("polar", POSE, *scene())
 
 

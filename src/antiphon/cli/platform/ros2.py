@@ -209,7 +209,7 @@ def _controller(arguments: Ros2Arguments) -> tuple["PlatformController", str]:
     policy = find_policy(arguments.policy)
     task = find_task(arguments.task or policy.metadata.task).name
     plant = NominalPlant.of(policy.metadata.plant) if policy.metadata.plant else None
-    decide = policy_decision(policy, task)
+    decide = policy_decision(policy, task, dead)
     rate = policy.metadata.rate_hz
     return PlatformController(decide, plant, rate, frame, dead), task
 

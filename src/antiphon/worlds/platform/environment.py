@@ -27,6 +27,7 @@ from antiphon.worlds.platform.parameters import (
     PlatformParams,
     nozzle_forces,
     planar,
+    valve_effects,
     wrench,
     wrench_of_forces,
 )
@@ -37,6 +38,7 @@ from antiphon.worlds.platform.reward import DriftReward, Errors, Reward, Transit
 from antiphon.worlds.platform.sight import interpolated, track
 from antiphon.worlds.platform.state import PlatformState
 from antiphon.worlds.platform.tasks import Spawn, Target, Task, find_task
+from antiphon.worlds.platform.valve_belief import Recollection, ValveFilter
 
 
 class EnvState(NamedTuple):
@@ -50,6 +52,7 @@ class EnvState(NamedTuple):
         belief: of the pose filter; None without one.
         elapsed: control steps since the episode began (or was pretended to begin), [N].
         ticks: calls of `step` so far, for curricula, [].
+        recollection: what was found out about valves and pushes; None unless the policy sees it.
     """
 
     state: PlatformState
@@ -59,6 +62,7 @@ class EnvState(NamedTuple):
     belief: PoseBelief | None
     elapsed: Int[Array, "N"]
     ticks: Int[Array, ""]
+    recollection: Recollection | None = None
 
 
 class Step(NamedTuple):
@@ -96,9 +100,11 @@ class PlatformEnvironment:
         reward: ours, or `DriftReward`.
         task: what is asked for.
         disturbances: greatest magnitudes.
-        observation: "body" (19 numbers) or "drift" (10), see `observation`.
+        observation: "body" (19 numbers), "adaptive" (30: the body's, and what `valve_filter` has found out)
+            or "drift" (10), see `observation`.
         estimator: the policy sees what this filter makes of a stream of poses (with the pose noises of
             `disturbances` on each pose); None for the true motion plus all noises.
+        valve_filter: finds out how much each valve gives and what pushes from outside, from what is seen.
         spawn: where episodes begin; the task's own if None.
         curricula: what grows while training.
         episode_steps: control steps before an episode is truncated.
@@ -117,6 +123,7 @@ class PlatformEnvironment:
     disturbances: Disturbances = field(default=Disturbances(), metadata={"static": True})
     observation: str = field(default="body", metadata={"static": True})
     estimator: PoseFilter | None = field(default=None, metadata={"static": True})
+    valve_filter: ValveFilter = field(default=ValveFilter(), metadata={"static": True})
     spawn: Spawn | None = field(default=None, metadata={"static": True})
     curricula: Curricula = field(default=Curricula(), metadata={"static": True})
     episode_steps: int = field(default=250, metadata={"static": True})
@@ -153,8 +160,7 @@ class PlatformEnvironment:
         if self.stagger:
             began = jnp.floor(draws.uniform(0.0, self.episode_steps)).astype(jnp.int32)
             env_state = env_state._replace(elapsed=jnp.minimum(began, self.episode_steps - 1))
-        seen = env_state.state if env_state.belief is None else env_state.belief.state()
-        return env_state, self._observed(seen, env_state.target, draws)
+        return self._observed(env_state, self._first_sight(env_state), draws)
 
     def step(
         self, env_state: EnvState, action: Float[Array, "N 8"] | Bool[Array, "N 8"], key: Key[Array, ""]
@@ -184,17 +190,17 @@ class PlatformEnvironment:
             cone=result.cone,
         )  # fmt: skip
         reward = self.reward(self.task, transition, level_of(self.curricula.penalties, env_state.ticks))
-        going = EnvState(after, target, weather, valves, belief, elapsed, env_state.ticks + 1)
-        final_observation = self._observed(seen, target, draws)
+        going = EnvState(
+            after, target, weather, valves, belief, elapsed, env_state.ticks + 1, env_state.recollection
+        )
+        going, final_observation = self._observed(going, seen, draws)
         observation = final_observation
         if self.auto_reset:
             done = terminated | truncated
             fresh = self._begun(draws, going.ticks)
-            first = fresh.state if fresh.belief is None else fresh.belief.state()
+            fresh, first = self._observed(fresh, self._first_sight(fresh), draws)
             going = begun_anew(done, fresh, going)
-            observation = jnp.where(
-                done[:, None], self._observed(first, fresh.target, draws), final_observation
-            )
+            observation = jnp.where(done[:, None], first, final_observation)
         metrics = {
             "position_error": error.position,
             "heading_error": error.heading,
@@ -242,11 +248,27 @@ class PlatformEnvironment:
         level = level_of(self.curricula.disturbances, env_state.ticks)
         return level * self.disturbances.position_noise, level * self.disturbances.heading_noise
 
-    def _observed(self, seen: PlatformState, target: Target, draws: Draws) -> Float[Array, "N O"]:
+    def _first_sight(self, env_state: EnvState) -> PlatformState:
+        return env_state.state if env_state.belief is None else env_state.belief.state()
+
+    def _observed(
+        self, env_state: EnvState, seen: PlatformState, draws: Draws
+    ) -> tuple[EnvState, Float[Array, "N O"]]:
+        """The observation, and the environments with what a policy that finds out has learnt from it."""
         # With a filter the noise is in its poses already.
         if self.disturbances.noisy_sight and self.estimator is None:
             seen = noisy(self.disturbances, seen, draws)
-        return observe(self.observation, self.task, seen, target)
+        recollection, belief = env_state.recollection, None
+        if recollection is not None:
+            recollection = self.valve_filter.see(
+                recollection._replace(valves=env_state.valves), valve_effects(self.params),
+                self.params.split_thrust, seen, CONTROL_PERIOD,
+            )  # fmt: skip
+            # Left alone, XLA computes the update once for each number that is made of it.
+            recollection = jax.lax.optimization_barrier(recollection)
+            belief = recollection.belief
+        observation = observe(self.observation, self.task, seen, env_state.target, belief)
+        return env_state._replace(recollection=recollection), observation
 
     def _begun(self, draws: Draws, ticks: Array) -> EnvState:
         """N new episodes around a target at the origin."""
@@ -287,6 +309,9 @@ class PlatformEnvironment:
                 rate=jnp.concatenate([state.velocity, state.angular_velocity[:, None]], -1)
             )
         envs = heading.shape[0]
+        recollection = None
+        if self.observation == "adaptive":
+            recollection = self.valve_filter.begin(jnp.ones((envs, VALVES), jnp.float32))
         return EnvState(
             state=state,
             target=target,
@@ -295,6 +320,7 @@ class PlatformEnvironment:
             belief=belief,
             elapsed=jnp.zeros(envs, jnp.int32),
             ticks=ticks,
+            recollection=recollection,
         )
 
 

@@ -7,8 +7,16 @@ from typing import NamedTuple
 from antiphon.worlds.platform.estimator import PoseBelief
 from antiphon.worlds.platform.policy_file import VALVES
 from antiphon.worlds.platform.tasks import Target
+from antiphon.worlds.platform.valve_belief import Recollection
 
 SHUT: tuple[bool, ...] = (False,) * VALVES
+
+
+class AdaptiveMemory(NamedTuple):
+    """What a policy that finds out knows, and when it decided last, s."""
+
+    recollection: Recollection
+    decided: float
 
 
 class Pose(NamedTuple):
@@ -70,6 +78,7 @@ class Flight(NamedTuple):
         agreeing: poses in a row that followed from each other.
         target: what to do; None until somebody says.
         command: the last one.
+        memory: of a decision that finds out, see :class:`AdaptiveDecision`; None for others.
         counts: of poses and refusals.
         reason: why it stopped.
     """
@@ -83,5 +92,6 @@ class Flight(NamedTuple):
     agreeing: int = 0
     target: Target | None = None
     command: Command = Command(True, SHUT)
+    memory: AdaptiveMemory | None = None
     counts: Counts = Counts()
     reason: str = ""

@@ -72,6 +72,11 @@ class NominalPlant:
             split_thrust=bool(figures.get("split_thrust", True)),
         )
 
+    @property
+    def effects(self) -> Float[np.ndarray, "3 8"]:
+        """Body acceleration (m/s², m/s², rad/s²) of each valve open alone: B thrust / (m, m, I)."""
+        return self.allocation * self.thrust / np.array([[self.mass], [self.mass], [self.inertia]])
+
     def acceleration(self, heading: float, valves: Bool[np.ndarray, " 8"]) -> Float[np.ndarray, " 3"]:
         """World acceleration (m/s², m/s², rad/s²) that open valves should give: R(θ) B u / (m, m, I)."""
         opened = np.asarray(valves, np.float64)

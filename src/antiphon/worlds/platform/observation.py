@@ -1,5 +1,7 @@
 """What a policy sees of a platform: ours in the body frame at two scales; the authors' in the world frame.
 
+A third layout is ours followed by what the policy has found out about its valves and what pushes it.
+
 Written against the array namespace of its arguments, so that the same lines run under jax in training and
 with NumPy alone on the robot.
 """
@@ -13,9 +15,12 @@ from antiphon.core.errors import UserError
 from antiphon.worlds.platform.columns import apart, cos_sin, side_by_side
 from antiphon.worlds.platform.state import PlatformState
 from antiphon.worlds.platform.tasks import TASKS, Target, Task
+from antiphon.worlds.platform.valve_belief import BELIEF_SIZE, ValveBelief, belief_observation
 
 BODY_SIZE = 19
 DRIFT_SIZE = 10
+SIZES = {"body": BODY_SIZE, "adaptive": BODY_SIZE + BELIEF_SIZE, "drift": DRIFT_SIZE}
+"""Lengths of the observations, by layout."""
 
 BODY_LAYOUT = (
     "forward error / 3 m", "leftward error / 3 m",
@@ -32,24 +37,48 @@ BODY_LAYOUT = (
 
 
 def observation_size(layout: str) -> int:
-    """Length of an observation: 19 for "body", 10 for "drift".
+    """Length of an observation: 19 for "body", 30 for "adaptive", 10 for "drift".
 
     Raises:
         UserError: another layout.
     """
-    if layout not in ("body", "drift"):
-        raise UserError("observation", f"there is no observation {layout!r}", "choose body or drift")
-    return BODY_SIZE if layout == "body" else DRIFT_SIZE
+    if layout not in SIZES:
+        raise UserError(
+            "observation", f"there is no observation {layout!r}", f"choose one of: {', '.join(SIZES)}"
+        )
+    return SIZES[layout]
 
 
-def observe(layout: str, task: Task, state: PlatformState, target: Target) -> Float[Any, "*B O"]:
-    """`body_observation` or `drift_observation` by name.
+def observe(
+    layout: str, task: Task, state: PlatformState, target: Target, belief: ValveBelief | None = None
+) -> Float[Any, "*B O"]:
+    """An observation by name; "adaptive" is `body_observation` followed by `belief_observation`.
+
+    Args:
+        layout: "body", "adaptive" or "drift".
+        task: what is asked for.
+        state: as seen.
+        target: to be met.
+        belief: what "adaptive" has found out.
 
     Raises:
-        UserError: another layout, or a task that the authors' layout does not have.
+        UserError: another layout, a task that the authors' layout does not have, or no belief where one is
+            shown.
     """
     observation_size(layout)
-    return (body_observation if layout == "body" else drift_observation)(task, state, target)
+    if layout == "drift":
+        return drift_observation(task, state, target)
+    seen = body_observation(task, state, target)
+    if layout == "body":
+        return seen
+    if belief is None:
+        raise UserError(
+            "observation",
+            "the adaptive observation shows a belief about the valves, and there is none",
+            "begin one with ValveFilter().begin(works), or observe the body layout",
+        )
+    xp = seen.__array_namespace__()
+    return xp.concat([seen, belief_observation(belief, state.heading)], axis=-1)
 
 
 def body_observation(task: Task, state: PlatformState, target: Target) -> Float[Any, "*B 19"]:

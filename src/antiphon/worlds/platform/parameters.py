@@ -112,6 +112,12 @@ def allocation(params: PlatformParams) -> Float[Array, "*B 3 8"]:
     return jnp.stack(jnp.broadcast_arrays(fx, fy, x * fy - y * fx), -2)
 
 
+def valve_effects(params: PlatformParams) -> Float[Array, "*B 3 8"]:
+    """Body acceleration (m/s², m/s², rad/s²) of each valve open alone: B thrust / (m, m, I)."""
+    inertia = jnp.stack(jnp.broadcast_arrays(params.mass, params.mass, params.inertia), -1)
+    return allocation(params) * params.thrust[..., None, :] / inertia[..., None]
+
+
 def nozzle_forces(
     params: PlatformParams, valves: Float[Array, "*B 8"] | Bool[Array, "*B 8"]
 ) -> Float[Array, "*B 8"]:

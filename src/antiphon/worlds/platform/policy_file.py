@@ -20,10 +20,11 @@ from jaxtyping import Bool, Float
 from antiphon.core.errors import UserError
 from antiphon.core.files import whole_file
 from antiphon.train.files import plain
+from antiphon.worlds.platform.valve_belief import ValveFilter
 
 FORMAT = 1
 VALVES = 8
-OBSERVATIONS = ("body", "drift")
+OBSERVATIONS = ("body", "adaptive", "drift")
 UNITS = MappingProxyType(
     {"length": "m", "angle": "rad", "time": "s", "mass": "kg", "force": "N", "torque": "N m"}
 )
@@ -38,7 +39,8 @@ class PolicyMetadata:
 
     Attributes:
         task: name of the task it was trained for, as ``"go-to-pose"``.
-        observation: layout of its input: ``"body"`` or ``"drift"`` (``observation.py`` says what is where).
+        observation: layout of its input: ``"body"``, ``"adaptive"`` or ``"drift"`` (``observation.py`` says
+            what is where).
         rate_hz: decisions a second.
         valves: numbers it decides about.
         valve_map: ``valve_map[i]`` is the nozzle of the platform that output i drives; nozzles are counted
@@ -48,13 +50,15 @@ class PolicyMetadata:
         units: SI.
         frame: of poses and goals.
         plant: figures of the platform it was trained on: mass, inertia, nozzle positions, directions, thrust.
+        valve_filter: figures of the :class:`ValveFilter` behind an adaptive observation; those that are left
+            out are its own.
         trained_by: program, method and settings, in words.
         seed: of the training.
         figures: what was measured of it, by name.
     """
 
     task: str
-    observation: Literal["body", "drift"] = "body"
+    observation: Literal["body", "adaptive", "drift"] = "body"
     rate_hz: float = 5.0
     valves: int = VALVES
     valve_map: tuple[int, ...] = tuple(range(VALVES))
@@ -63,6 +67,7 @@ class PolicyMetadata:
     units: Mapping[str, str] = field(default_factory=lambda: dict(UNITS))
     frame: str = "world: x and y in the floor plane, z up, heading counter-clockwise from x"
     plant: Mapping[str, Any] = field(default_factory=dict)
+    valve_filter: Mapping[str, float] = field(default_factory=dict)
     trained_by: str = ""
     seed: int | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
@@ -77,6 +82,14 @@ class PolicyMetadata:
             )
         if self.activation != "tanh":
             raise UserError("policy", f"the activation {self.activation!r} is not known", "use tanh")
+        unknown = set(self.valve_filter) - set(ValveFilter.__dataclass_fields__)
+        if unknown:
+            raise UserError(
+                "policy",
+                f"the valve filter has no {min(unknown)}",
+                "train and export the policy again",
+            )
+        ValveFilter(**self.valve_filter)
         if not (math.isfinite(self.rate_hz) and self.rate_hz > 0):
             raise UserError("policy", f"the rate is {self.rate_hz} Hz", "give a positive number")
         if sorted(self.valve_map) != list(range(self.valves)):
@@ -121,6 +134,11 @@ class PlatformPolicy:
     def observation_size(self) -> int:
         """Numbers of an observation."""
         return self.layers[0][0].shape[0]
+
+    @property
+    def valve_filter(self) -> ValveFilter:
+        """What finds out about the valves, for policies that see it."""
+        return ValveFilter(**self.metadata.valve_filter)
 
     def logits(self, observation: Float[Any, "*B O"]) -> Float[Any, "*B A"]:
         """Log-odds that each valve is open.

@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from antiphon.core.errors import UserError
+from antiphon.worlds.platform.adaptive_decision import AdaptiveDecision
 from antiphon.worlds.platform.estimator import PoseBelief, PoseFilter
 from antiphon.worlds.platform.flight import SHUT, Command, Flight, Phase, Pose
 from antiphon.worlds.platform.nominal_plant import NominalPlant
-from antiphon.worlds.platform.observation import observe
+from antiphon.worlds.platform.observation import observation_size, observe
 from antiphon.worlds.platform.policy_file import VALVES, PlatformPolicy
 from antiphon.worlds.platform.state import PlatformState
 from antiphon.worlds.platform.tasks import Target, find_task
@@ -34,7 +35,7 @@ class PlatformController:
     """From poses to valves, with everything that keeps valves shut.
 
     Attributes:
-        decide: opens valves.
+        decide: opens valves; with memory, if it finds out about its valves.
         plant: what its thrusts do, so that the filter knows of them; None if nothing is known.
         rate_hz: of commands.
         frame: the frame poses must name; "" takes that of the first good pose.
@@ -159,14 +160,22 @@ class PlatformController:
             return flight._replace(phase=waiting, command=Command(True, SHUT))
         if now - flight.seen > self.patience:
             return flight
+        memory, seen = None, self.estimate(flight, now)
         try:
-            valves = np.asarray(self.decide(self.estimate(flight, now), flight.target))
+            if isinstance(self.decide, AdaptiveDecision):
+                valves, memory = self.decide.act(flight.memory, seen, flight.target, now)
+            else:
+                valves = np.asarray(self.decide(seen, flight.target))
             if valves.shape != (VALVES,) or valves.dtype != np.bool_:
                 raise ValueError(f"the decision has shape {valves.shape} and type {valves.dtype}")
         except Exception as error:
             return self.stop(flight, f"the policy failed: {error}")
         valves = tuple(bool(v) and i not in self.dead_valves for i, v in enumerate(valves))
-        return flight._replace(phase=Phase.FLYING, command=Command(True, valves))
+        if memory is not None:
+            memory = memory._replace(
+                recollection=memory.recollection._replace(valves=np.array(valves, float))
+            )
+        return flight._replace(phase=Phase.FLYING, command=Command(True, valves), memory=memory)
 
     def watch(self, flight: Flight, now: float) -> Flight:
         """Shuts the valves if poses have stopped; call it as often as you like, between steps too."""
@@ -218,12 +227,13 @@ class PlatformController:
         return self.plant.acceleration(float(flight.belief.pose[2]), np.array(flight.command.valves))
 
 
-def policy_decision(policy: PlatformPolicy, task: str = "") -> Decide:
+def policy_decision(policy: PlatformPolicy, task: str = "", dead_valves: tuple[int, ...] = ()) -> Decide:
     """What a policy file decides; outputs are put in the platform's order by its valve map.
 
     Args:
         policy: trained weights.
         task: by default the one it was trained for.
+        dead_valves: that a policy of the adaptive observation is told of; others cannot be told.
 
     Raises:
         UserError: the task is unknown, or the policy's observation layout does not know it.
@@ -231,18 +241,22 @@ def policy_decision(policy: PlatformPolicy, task: str = "") -> Decide:
     asked = find_task(task or policy.metadata.task)
     order = np.argsort(policy.metadata.valve_map)
     layout = policy.metadata.observation
-
-    def decide(state: PlatformState, target: Target) -> Bool[np.ndarray, " 8"]:
-        return policy(observe(layout, asked, state, target))[order]
-
-    rest = PlatformState(np.zeros(2), np.zeros(()), np.zeros(2), np.zeros(()))
-    size = observe(layout, asked, rest, Target(*rest)).shape[-1]
+    size = observation_size(layout)
     if size != policy.observation_size:
         raise UserError(
             "policy",
             f"the policy reads {policy.observation_size} numbers, the {layout} observation has {size}",
             "train and export it again with this version of antiphon",
         )
+    if layout == "adaptive":
+        plant = NominalPlant.of(policy.metadata.plant)
+        return AdaptiveDecision(policy, asked, plant, dead_valves)
+
+    def decide(state: PlatformState, target: Target) -> Bool[np.ndarray, " 8"]:
+        return policy(observe(layout, asked, state, target))[order]
+
+    rest = PlatformState(np.zeros(2), np.zeros(()), np.zeros(2), np.zeros(()))
+    decide(rest, Target(*rest))  # refuses tasks that the layout does not have
     return decide
 
 
