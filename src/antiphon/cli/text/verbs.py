@@ -9,6 +9,7 @@ from antiphon.core.errors import UserError
 VERBS = {
     "train": "a model learns from your rows, by any method",
     "generate": "prompts to completions",
+    "data": "texts to train on, made on this machine",
     "arena": "models against each other, by a judge",
     "export": "a model, its adapter merged, as a Hugging Face folder",
 }
