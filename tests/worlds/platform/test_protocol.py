@@ -188,7 +188,7 @@ def test_a_policy_decides_as_on_the_robot():
     rng = np.random.default_rng(1)
     state = PlatformState(*(rng.normal(size=(20, *tail)).astype(np.float32) for tail in ((2,), (), (2,), ())))
     target = Target(*(np.zeros_like(part) for part in state))
-    ours, _ = PolicyPilot(policy, find_task("go-to-pose")).act(planar(), None, state, target)
+    ours, _ = PolicyPilot.of(policy, find_task("go-to-pose")).act(planar(), None, state, target)
     decide = policy_decision(policy)
     for row in range(20):
         one, goal = PlatformState(*(p[row] for p in state)), Target(*(p[row] for p in target))

@@ -3,13 +3,11 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from antiphon.cli.compilation import keep_compilations
-from antiphon.cli.nearest import nearest
 from antiphon.cli.output import emit, say, show_table
 from antiphon.cli.parsing import parse
 from antiphon.core.errors import UserError
@@ -61,7 +59,7 @@ class EvaluateArguments:
     """Disturbances, all at once, as in --disturb floor-0.25 latency; an unknown name lists all."""
 
     told: Annotated[bool, tyro.conf.arg(name="tell-dead-valves")] = False
-    """Tell the controller which valves are dead. Policies cannot be told."""
+    """Tell the controller which valves are dead. Of the policies, only adaptive ones can be told."""
 
     envs: int = 256
     """Episodes."""
@@ -121,30 +119,14 @@ def _contest(arguments: EvaluateArguments) -> "tuple[PlatformEnvironment, Contro
     Raises:
         UserError: an unknown target, task or disturbance, or a policy that does not fit.
     """
-    from antiphon.worlds.platform.controllers.named import CONTROLLERS, find_controller
     from antiphon.worlds.platform.disturbances import find_disturbances
     from antiphon.worlds.platform.environment import PlatformEnvironment
-    from antiphon.worlds.platform.policy_search import bundled_policies, find_policy
-    from antiphon.worlds.platform.protocol import pilot_of
-    from antiphon.worlds.platform.tasks import find_task
+    from antiphon.worlds.platform.pilots import can_be_told, find_pilot
 
-    target = arguments.target
     disturbances = find_disturbances("+".join(arguments.disturb) or "nominal")
-    if target in CONTROLLERS:
-        task = find_task(arguments.task or "go-to-pose")
-        return PlatformEnvironment(task=task, disturbances=disturbances), find_controller(target, task)
-    known = [*CONTROLLERS, *bundled_policies()]
-    if not Path(target).exists() and target not in known:
+    task, pilot = find_pilot(arguments.target, arguments.task)
+    if arguments.told and not can_be_told(pilot):
         raise UserError(
-            "file",
-            f"there is no policy and no controller {target!r}",
-            f"{nearest(target, known)}; or give a policy file, or the folder of a training",
+            "usage", "this policy cannot be told which valves are dead", "leave --tell-dead-valves away"
         )
-    policy = find_policy(target)
-    if arguments.told:
-        raise UserError(
-            "usage", "a policy cannot be told which valves are dead", "leave --tell-dead-valves away"
-        )
-    task = find_task(arguments.task or policy.metadata.task)
-    world = PlatformEnvironment(task=task, disturbances=disturbances, observation=policy.metadata.observation)
-    return world, pilot_of(policy, world)
+    return PlatformEnvironment(task=task, disturbances=disturbances), pilot

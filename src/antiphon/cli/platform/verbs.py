@@ -9,6 +9,8 @@ from antiphon.core.errors import UserError
 VERBS = {
     "train": "learn a task in simulation",
     "evaluate": "judge a policy or a controller over hundreds of episodes",
+    "robustness": "every disturbance against every pilot, as tables and pictures",
+    "identify": "mass, inertia, thrust, centre of mass and drag from a recorded flight",
     "export": "a policy as ONNX and as a NumPy file, for the robot",
     "view": "policies and recordings as one page for the browser",
     "ros2": "fly a platform over ROS 2, or be the platform",

@@ -17,12 +17,13 @@ from antiphon.worlds.platform.disturbances import noisy, physics_of
 from antiphon.worlds.platform.draws import Draws
 from antiphon.worlds.platform.environment import EnvState, PlatformEnvironment
 from antiphon.worlds.platform.observation import observation_size, observe
-from antiphon.worlds.platform.parameters import PlatformParams
+from antiphon.worlds.platform.parameters import VALVES, PlatformParams, valve_effects
 from antiphon.worlds.platform.plant import CONTROL_PERIOD
-from antiphon.worlds.platform.policy_file import PlatformPolicy, require_plant
+from antiphon.worlds.platform.policy_file import Layer, PlatformPolicy, require_plant
 from antiphon.worlds.platform.sight import interpolated
 from antiphon.worlds.platform.state import PlatformState
 from antiphon.worlds.platform.tasks import Target, Task, nearest
+from antiphon.worlds.platform.valve_belief import Recollection, ValveFilter
 
 _STAY = 7.5  # how many times the tolerance within which somebody who has been there may roam
 
@@ -98,37 +99,65 @@ class Motions(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class PolicyPilot:
-    """A trained policy as a :class:`Controller`: no memory, no knowledge of the plant, nothing drawn.
+    """A trained policy as a :class:`Controller`; nothing is drawn, and of the plant it knows the nominal.
+
+    Weights are leaves, so policies of one shape share one compiled program. A policy of the adaptive
+    observation remembers what it has found out about its valves, and may be told which ones are dead.
 
     Attributes:
-        policy: from a policy file.
+        layers: weights and biases, as in the policy file.
+        observation: the layout that it reads.
+        order: where each of the platform's valves stands among the policy's outputs.
         task: what it is to do.
-
-    Raises:
-        UserError: another valve layout than ours, or an observation of another size.
+        valve_filter: what finds out, for the adaptive observation.
     """
 
-    policy: PlatformPolicy = field(metadata={"static": True})
+    layers: tuple[Layer, ...]
+    observation: str = field(metadata={"static": True})
+    order: tuple[int, ...] = field(metadata={"static": True})
     task: Task = field(metadata={"static": True})
+    valve_filter: ValveFilter = field(default=ValveFilter(), metadata={"static": True})
 
-    def __post_init__(self) -> None:
-        size, layout = self.policy.observation_size, self.policy.metadata.observation
+    @staticmethod
+    def of(policy: PlatformPolicy, task: Task) -> "PolicyPilot":
+        """A policy at a task.
+
+        Raises:
+            UserError: its observation is of another size than ours.
+        """
+        size, layout = policy.observation_size, policy.metadata.observation
         if size != observation_size(layout):
             raise UserError(
                 "policy",
                 f"the policy reads {size} numbers, the {layout} observation has {observation_size(layout)}",
                 "train it again with this version of antiphon",
             )
+        order = tuple(int(place) for place in np.argsort(policy.metadata.valve_map))
+        return PolicyPilot(policy.layers, layout, order, task, policy.valve_filter)
 
-    def start(self, params: PlatformParams, envs: int) -> None:
-        """Nothing to remember."""
+    def start(self, params: PlatformParams, envs: int) -> Recollection | None:
+        """Nothing found out yet; without the adaptive observation there is nothing to remember."""
+        if self.observation != "adaptive":
+            return None
+        return self.valve_filter.begin(jnp.broadcast_to(params.mask, (envs, VALVES)).astype(jnp.float32))
 
     def act(
-        self, params: PlatformParams, memory: None, state: PlatformState, target: Target
-    ) -> tuple[Bool[Array, "N 8"], None]:
-        """The likelier half of each valve, in the platform's order."""
-        seen = observe(self.policy.metadata.observation, self.task, state, target)
-        return self.policy(seen)[..., np.argsort(self.policy.metadata.valve_map)], None
+        self, params: PlatformParams, memory: Recollection | None, state: PlatformState, target: Target
+    ) -> tuple[Bool[Array, "N 8"], Recollection | None]:
+        """The likelier half of each valve, in the platform's order; those known to be dead stay shut."""
+        if memory is not None:
+            memory = self.valve_filter.see(
+                memory, valve_effects(params), params.split_thrust, state, CONTROL_PERIOD
+            )
+            # Left alone, XLA computes the update once for each number that is made of it.
+            memory = jax.lax.optimization_barrier(memory)
+        belief = None if memory is None else memory.belief
+        hidden = jnp.asarray(observe(self.observation, self.task, state, target, belief), jnp.float32)
+        for weight, bias in self.layers[:-1]:
+            hidden = jnp.tanh(hidden @ weight + bias)
+        weight, bias = self.layers[-1]
+        valves = (hidden @ weight + bias > 0)[..., np.array(self.order)] & (params.mask > 0)
+        return valves, None if memory is None else memory._replace(valves=valves.astype(jnp.float32))
 
 
 def pilot_of(policy: PlatformPolicy, environment: PlatformEnvironment) -> PolicyPilot:
@@ -139,7 +168,7 @@ def pilot_of(policy: PlatformPolicy, environment: PlatformEnvironment) -> Policy
     """
     params = environment.params
     require_plant(policy, np.asarray(params.nozzle_position), np.asarray(params.nozzle_direction))
-    return PolicyPilot(policy, environment.task)
+    return PolicyPilot.of(policy, environment.task)
 
 
 def fly(
@@ -155,16 +184,21 @@ def fly(
         protocol: how many, how long, from where.
         told: tell the pilot which valves are dead.
     """
+    world = protocol_world(environment, protocol)
+    key = jax.random.key(protocol.seed)
+    return Motions(
+        *(np.asarray(part) for part in _flown(world, pilot, key, protocol.envs, protocol.steps, told))
+    )
+
+
+def protocol_world(environment: PlatformEnvironment, protocol: Protocol) -> PlatformEnvironment:
+    """The environment with episodes that begin where the protocol says, and are never begun anew."""
     task, own = environment.task, environment.spawn or environment.task.spawn
     spawn = own if task.passage else dataclasses.replace(own, speed=0.0, angular_speed=0.0)
     if task.position and not task.passage and protocol.distance is not None:
         spawn = dataclasses.replace(spawn, distance=protocol.distance)
-    world = dataclasses.replace(
+    return dataclasses.replace(
         environment, spawn=spawn, episode_steps=protocol.steps + 1, stagger=False, auto_reset=False
-    )
-    key = jax.random.key(protocol.seed)
-    return Motions(
-        *(np.asarray(part) for part in _flown(world, pilot, key, protocol.envs, protocol.steps, told))
     )
 
 
@@ -188,9 +222,9 @@ def _flown(
             error["angular_velocity_error"], jnp.abs(going.state.angular_velocity), error["air_use"],
             error["success"], result.terminated,
         )  # fmt: skip
-        return (going, memory, _seen(world, env_state, going, key_sight)), motions
+        return (going, memory, shown(world, env_state, going, key_sight)), motions
 
-    first = _seen(world, begun, begun, key_sight)
+    first = shown(world, begun, begun, key_sight)
     carry = (begun, pilot.start(known, envs), first)
     return jax.lax.scan(step, carry, jax.random.split(key_steps, steps))[1]
 
@@ -198,10 +232,17 @@ def _flown(
 _flown = jax.jit(_flown, static_argnums=(3, 4, 5))
 
 
-def _seen(
+def shown(
     world: PlatformEnvironment, before: EnvState, after: EnvState, key: Key[Array, ""]
 ) -> PlatformState:
-    """What the pilot is shown: the filter's belief, or the motion, late and noisy."""
+    """What a pilot is shown of a step: the filter's belief, or the motion, late and noisy.
+
+    Args:
+        world: whose sensors they are.
+        before: the step.
+        after: it.
+        key: of the noise.
+    """
     if after.belief is not None and before.belief is not None:
         was, seen = before.belief.state(), after.belief.state()
     else:
