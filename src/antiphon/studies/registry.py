@@ -84,6 +84,12 @@ STUDIES: tuple[StudyEntry, ...] = (
         title="Nash learning with networks in worlds where every completion can be listed",
         module="antiphon.studies.nlhf_tokens",
     ),
+    StudyEntry(
+        name="nlhf-text",
+        paper="arXiv 2312.00886",
+        title="Nash learning on text: notices judged by raters who may prefer in circles",
+        module="antiphon.studies.nlhf_text",
+    ),
 )
 
 METHODS: tuple[str, ...] = (
