@@ -74,5 +74,5 @@ def test_what_cannot_be_trained_is_said():
         Budget(None, None)
     with pytest.raises(UserError, match="training of 0 steps"):
         Budget(steps=0)
-    with pytest.raises(UserError, match="no planar platform"):
+    with pytest.raises(UserError, match="no platform"):
         train_policy(dataclasses.replace(METHOD, world=object()), 0, Budget(steps=1))

@@ -19,10 +19,9 @@ from antiphon.train.fit import fit
 from antiphon.train.hooks import FitInfo, Stop
 from antiphon.worlds.platform.environment import PlatformEnvironment
 from antiphon.worlds.platform.nominal_plant import plant_figures
-from antiphon.worlds.platform.policy_file import PlatformPolicy, PolicyMetadata
-
-ENERGY = 0.2
-"""Cost of the mean of the valves: twice the world's own. Measured: half the air, 4 points of OT1 less."""
+from antiphon.worlds.platform.policy_file import SPATIAL_VALVES, PlatformPolicy, PolicyMetadata
+from antiphon.worlds.platform.spatial import spatial_figures
+from antiphon.worlds.platform.spatial_environment import SpatialEnvironment
 
 # In place of a number of iterations where only time ends a training.
 _NO_END = 10**9
@@ -106,18 +105,22 @@ def train_policy(
     so that a slow machine anneals too.
 
     Args:
-        method: PPO on a `PlatformEnvironment`.
+        method: PPO on a `PlatformEnvironment` or a `SpatialEnvironment`.
         seed: of networks, environments and actions.
         budget: when to end.
         watch: told after every iteration.
         keep: given the policy every quarter of a minute, so that a power cut costs no more.
 
     Raises:
-        UserError: the method's world is no planar platform.
+        UserError: the method's world is no platform.
         RunError: a metric is not finite.
     """
-    if not isinstance(method.world, PlatformEnvironment):
-        raise UserError("config", "the world to train in is no planar platform", "give a PlatformEnvironment")
+    if not isinstance(method.world, PlatformEnvironment | SpatialEnvironment):
+        raise UserError(
+            "config",
+            "the world to train in is no platform",
+            "give a PlatformEnvironment or a SpatialEnvironment",
+        )
     iterations = _NO_END if budget.steps is None else -(-budget.steps // method.samples)
     key_init, key_fit = jax.random.split(jax.random.key(seed))
     clock = _Clock(time.monotonic(), budget, method.samples, iterations)
@@ -154,7 +157,6 @@ def policy_of(
 ) -> PlatformPolicy:
     """The deterministic policy of a learner, with what a robot must know of it."""
     world = method.world
-    assert isinstance(world, PlatformEnvironment)
     layers = tuple(
         (np.asarray(weight, np.float32), np.asarray(bias, np.float32))
         for weight, bias in folded_layers(learner.params.actor, learner.observations)
@@ -162,17 +164,23 @@ def policy_of(
     trained_by = f"antiphon platform train: PPO, {method.envs} environments"
     if steps is not None:
         trained_by += f", {steps} control steps"
-    return PlatformPolicy(
-        layers,
-        PolicyMetadata(
+    if isinstance(world, SpatialEnvironment):
+        metadata = PolicyMetadata(
+            task=world.task.name, observation="spatial", valves=SPATIAL_VALVES,
+            valve_map=tuple(range(SPATIAL_VALVES)), plant=spatial_figures(world.params),
+            trained_by=trained_by, seed=seed,
+        )  # fmt: skip
+    else:
+        assert isinstance(world, PlatformEnvironment)
+        metadata = PolicyMetadata(
             task=world.task.name,
             observation=cast(Literal["body", "adaptive", "drift"], world.observation),
             plant=plant_figures(world.params),
             valve_filter=asdict(world.valve_filter) if world.observation == "adaptive" else {},
             trained_by=trained_by,
             seed=seed,
-        ),
-    )
+        )
+    return PlatformPolicy(layers, metadata)
 
 
 class _Clock:

@@ -12,7 +12,7 @@ from antiphon.worlds.platform.environment import PlatformEnvironment, drift_envi
 from antiphon.worlds.platform.estimator import PoseFilter
 from antiphon.worlds.platform.observation import body_observation, drift_observation
 from antiphon.worlds.platform.parameters import planar
-from antiphon.worlds.platform.passage import outcome
+from antiphon.worlds.platform.passage import outcome, way_left
 from antiphon.worlds.platform.plant import advance
 from antiphon.worlds.platform.reward import DriftReward, Errors, Reward, Transition, errors
 from antiphon.worlds.platform.sight import interpolated
@@ -176,17 +176,24 @@ def test_rewards_by_hand():
     costs = 0.2 * 0.25 + 0.1 * 0.25
     expected = {
         "go-to-xy": here - costs - 0.3 * 0.5,
-        "go-to-pose": here + 0.6 * facing - costs,
+        "go-to-pose": here + facing - costs,
         "track-xyo-velocity": three(0.3, 1, 0.25, 0.03) + 0.6 * three(0.4, 1, 0.25, 0.05) - costs,
         "go-through-position": 0.5 - 0.6 - costs - 0.3 * 0.5,
-        "dock": here + 0.6 * facing - costs,
+        "dock": here + facing - costs,
     }
     for name, value in expected.items():
         np.testing.assert_allclose(reward(find_task(name), transition()), [value], rtol=1e-5)
     np.testing.assert_allclose(
-        reward(find_task("go-to-pose"), transition(), 0.5), [here + 0.6 * facing - costs / 2], rtol=1e-5
+        reward(find_task("go-to-pose"), transition(), 0.5), [here + facing - costs / 2], rtol=1e-5
     )
     gate, dock = find_task("go-through-gate"), find_task("dock")
+    shorter = transition()._replace(closer=jnp.array([0.06]))
+    np.testing.assert_allclose(reward(gate, shorter), [0.3 - 0.6 - costs - 0.3 * 0.5], rtol=1e-5)
+    whirling = transition()._replace(angular_velocity=jnp.array([12.0]))
+    whirl = reward(find_task("go-through-pose"), whirling) - reward(
+        find_task("go-through-pose"), transition()
+    )
+    np.testing.assert_allclose(whirl, [-0.3 * 9.5], rtol=1e-5)
     gained = reward(gate, transition(passed=True)) - reward(gate, transition())
     np.testing.assert_allclose(gained, 10.0, rtol=1e-5)
     lost = reward(dock, transition()) - reward(dock, transition(failed=True, cone=0.3))
@@ -195,6 +202,25 @@ def test_rewards_by_hand():
     np.testing.assert_allclose(drift(find_task("go-to-pose"), transition()), [theirs], rtol=1e-5)
     turning = np.exp(-1.2) + 1 / 1.4 - 0.02 - 0.05
     np.testing.assert_allclose(drift(find_task("track-xyo-velocity"), transition()), [turning], rtol=1e-5)
+
+
+def test_the_way_to_a_gate_leads_round_its_posts():
+    target = Target(*(jnp.zeros((6, *tail)) for tail in ((2,), (), (2,), ())))
+    # A gate that is crossed towards +x: before it, beside its mouth, behind it, behind a post, beside it.
+    places = jnp.array([[-2.0, 0.0], [-0.1, 0.8], [0.5, 0.0], [0.3, -1.5], [0.001, 1.0], [-0.001, 1.0]])
+    state = PlatformState(places, jnp.zeros(6), jnp.zeros((6, 2)), jnp.zeros(6))
+    bend = np.hypot(0.6, 1.0) + 0.6
+    expected = [
+        2.0,
+        np.hypot(0.5, 0.8) + 0.6,
+        np.hypot(0.5, 1.0) + bend,
+        np.hypot(0.9, 1.5) + 0.6,
+        bend,
+        bend,
+    ]
+    np.testing.assert_allclose(way_left(find_task("go-through-gate"), state, target), expected, atol=2e-3)
+    straight = way_left(find_task("go-through-position"), state, target)
+    np.testing.assert_allclose(straight, jnp.linalg.norm(places, axis=1), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from antiphon.worlds.platform.adaptive_decision import AdaptiveDecision
 from antiphon.worlds.platform.disturbances import Disturbances
 from antiphon.worlds.platform.nominal_plant import NominalPlant, plant_figures
 from antiphon.worlds.platform.observation import observation_size, observe
-from antiphon.worlds.platform.parameters import planar, valve_effects
+from antiphon.worlds.platform.parameters import planar
 from antiphon.worlds.platform.plant import CONTROL_PERIOD, PlatformState, Wrench, advance
 from antiphon.worlds.platform.policy_file import PlatformPolicy, PolicyMetadata
 from antiphon.worlds.platform.protocol import PolicyPilot

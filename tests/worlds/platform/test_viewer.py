@@ -164,6 +164,51 @@ def test_the_pages_policy_opens_the_same_valves(layout):
 
 
 @pytest.mark.skipif(NODE is None, reason="needs node")
+def test_the_page_finds_out_what_the_robot_does():
+    from antiphon.worlds.platform.nominal_plant import NominalPlant
+    from antiphon.worlds.platform.observation import observation_size, observe
+
+    rng = np.random.default_rng(2)
+    shapes = ((observation_size("adaptive"), 32), (32, 8))
+    layers = tuple(
+        (rng.normal(size=shape).astype(np.float32), np.zeros(shape[1], np.float32)) for shape in shapes
+    )
+    figures = plant_figures(planar())
+    order = tuple(map(int, rng.permutation(8)))
+    policy = PlatformPolicy(
+        layers, PolicyMetadata("go-to-pose", observation="adaptive", valve_map=order, plant=figures)
+    )
+    data = json.loads(viewer_page({"p": policy}).split('id="data">')[1].split("</script>")[0])
+    # Velocities as a damaged, pushed platform might show them: small steps, none of them as expected.
+    rows, targets = np.cumsum(random_states(rng, 60) * 0.05, axis=0), random_states(rng, 60)
+    program = READ + (
+        "const fly = Platform.pilot(given.policy, given.plant);"
+        "const result = given.states.map((s, i) => {"
+        " if (i === 30) fly.forget(); return fly(s, given.targets[i]); });"
+    )
+    found = np.array(
+        in_node(
+            program + WRITE,
+            {
+                "policy": data["policies"][0], "plant": data["plants"][0],
+                "states": as_objects(rows), "targets": as_objects(targets),
+            },
+        )
+    )  # fmt: skip
+    effects, finds = NominalPlant.of(figures).effects, policy.valve_filter
+    memory, task = finds.begin(np.ones((1, 8))), next(one for one in TASKS if one.name == "go-to-pose")
+    for i in range(60):
+        state, goal = as_state(rows[i : i + 1]), as_state(targets[i : i + 1], Target)
+        if i == 30:
+            memory = memory._replace(seen=memory.seen._replace(heading=np.full(1, np.nan)))
+        memory = finds.see(memory, effects, True, state, 0.2)
+        logits = policy.logits(observe("adaptive", task, state, goal, memory.belief))[0, np.argsort(order)]
+        np.testing.assert_allclose(found[i], logits, atol=1e-3)
+        memory = memory._replace(valves=(found[i : i + 1] > 0).astype(float))
+    assert np.abs(memory.belief.effect - 1).max() > 0.2
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
 def test_the_pages_passages_are_the_simulators():
     import jax
 

@@ -18,7 +18,6 @@ from antiphon.cli.parsing import parse
 from antiphon.core.errors import UserError
 
 if TYPE_CHECKING:
-    from antiphon.methods.ppo import PPO
     from antiphon.studies.platform_training import Standing
 
 _LINE_INTERVAL = 5.0  # seconds between lines where no terminal shows a moving one
@@ -47,13 +46,19 @@ class TrainArguments:
     """Environments side by side."""
 
     energy: float | None = None
-    """What open valves cost; more saves air. By default 0.2, or 0.03 a valve with --observation drift."""
+    """What open valves cost; more saves air. By default 0.2, 1 where a velocity is kept, or 0.03 a valve with
+    --observation drift."""
+
+    robust: bool = False
+    """Train a policy that finds out in flight which valves are dead and what pushes it, under dead valves,
+    uneven floors, noise and other masses."""
 
     disturb: tuple[str, ...] = ()
     """Disturbances to train under, all at once, as in --disturb floor-0.25 latency; none by default."""
 
-    observation: Literal["body", "drift"] = "body"
-    """What the policy sees: errors in the body frame (19 numbers), or the original ten."""
+    observation: Literal["body", "adaptive", "drift"] | None = None
+    """What the policy sees: errors in the body frame (19 numbers), these and what it has found out about
+    valves and pushes (30), or the original ten. By default body, or adaptive with --robust."""
 
     json: bool = False
     """Make the last line of output one JSON object."""
@@ -63,11 +68,15 @@ def main(argv: Sequence[str]) -> int:
     """Trains, and writes ``policy.npz``."""
     arguments = parse(TrainArguments, argv, "antiphon platform train")
     keep_compilations()
+    from antiphon.studies.platform_presets import platform_method
     from antiphon.studies.platform_training import Budget, train_policy
 
     seconds = 60.0 if arguments.seconds is None and arguments.steps is None else arguments.seconds
     budget = Budget(seconds, arguments.steps)
-    method = _method(arguments)
+    method = platform_method(
+        arguments.task, robust=arguments.robust, energy=arguments.energy, disturb=arguments.disturb,
+        observation=arguments.observation, envs=arguments.envs,
+    )  # fmt: skip
     path = arguments.out / "policy.npz"
     _require_writable(arguments.out)
     shown = _Display(arguments.task)
@@ -94,34 +103,6 @@ def main(argv: Sequence[str]) -> int:
     else:
         print(path)
     return 0
-
-
-def _method(arguments: TrainArguments) -> "PPO":
-    """PPO on the world that the arguments describe.
-
-    Raises:
-        UserError: an unknown task or disturbance, or sizes that do not fit.
-    """
-    import dataclasses
-
-    from antiphon.methods.ppo import PPO
-    from antiphon.studies.platform_training import ENERGY
-    from antiphon.worlds.platform.disturbances import find_disturbances
-    from antiphon.worlds.platform.environment import PlatformEnvironment, drift_environment
-    from antiphon.worlds.platform.tasks import find_task
-
-    task = find_task(arguments.task)
-    world = (
-        drift_environment(task.name) if arguments.observation == "drift" else PlatformEnvironment(task=task)
-    )
-    energy = arguments.energy
-    if energy is None and arguments.observation == "body":
-        energy = ENERGY
-    if energy is not None:
-        world = dataclasses.replace(world, reward=dataclasses.replace(world.reward, energy=energy))
-    if arguments.disturb:
-        world = dataclasses.replace(world, disturbances=find_disturbances("+".join(arguments.disturb)))
-    return PPO(world=world, envs=arguments.envs)
 
 
 def _require_writable(folder: Path) -> None:

@@ -50,7 +50,10 @@ class PPO:
         clip: ε of the surrogate.
         value_clip: the same for the critic, in deviations of the value; None for plain squared errors.
         value_cost: weight of the critic's loss.
-        entropy: weight of the entropy at the start; it falls linearly to zero.
+        entropy: weight of the entropy at the start.
+        final_entropy: at the end, linear in between. Below zero it makes the policy that learns as sure of
+            itself as the deterministic one that is used in its place, so that states in which the latter
+            would be stuck are met while there is something to learn from them.
         max_norm: bound on the gradient's norm.
         width: units of a hidden layer.
         depth: hidden layers of actor and critic each.
@@ -79,6 +82,7 @@ class PPO:
     value_clip: float | None = None
     value_cost: float = 0.5
     entropy: float = 3e-3
+    final_entropy: float = 0.0
     max_norm: float = 1.0
     width: int = field(default=64, metadata={"static": True})
     depth: int = field(default=2, metadata={"static": True})
@@ -211,7 +215,7 @@ class PPO:
         """
         done = jnp.zeros(()) if progress is None else jnp.asarray(progress, jnp.float32)
         rate = self.learning_rate * (1.0 - (1.0 - self.final_rate) * done) * learner.rate
-        entropy = self.entropy * (1.0 - done)
+        entropy = self.entropy + (self.final_entropy - self.entropy) * done
         data, learner = estimates(learner, segment, self.lambda_)
         target_spread = jnp.maximum(jnp.var(data.target, where=data.mask > 0), 1e-12)
         unexplained = jnp.var(data.target - data.value, where=data.mask > 0) / target_spread

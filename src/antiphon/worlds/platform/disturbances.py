@@ -255,6 +255,11 @@ _EVERYTHING = Disturbances(
     com=0.05,
 )  # fmt: skip
 
+_REPAIRABLE = Disturbances(
+    failures=2, failure_chance=0.4, floor=0.3, torque=0.05, velocity_noise=0.005,
+    angular_velocity_noise=0.005, action_noise=0.03, mass=0.1, thrust=0.1, com=0.02,
+)  # fmt: skip
+
 DISTURBANCES: tuple[NamedDisturbances, ...] = (
     NamedDisturbances("nominal", Disturbances(), "as drawn"),
     NamedDisturbances("floor-0.25", Disturbances(floor=0.25, least=1.0), "uneven floor, 0.25 N"),
@@ -275,6 +280,11 @@ DISTURBANCES: tuple[NamedDisturbances, ...] = (
     NamedDisturbances("thrust", Disturbances(thrust=0.5, nozzle_angle=math.pi / 8), "crooked, weak nozzles"),
     NamedDisturbances("drag", Disturbances(linear_drag=0.5, angular_drag=0.02), "drag of air"),
     NamedDisturbances("all", _EVERYTHING, "all but the hardest at once"),
+    NamedDisturbances(
+        "robust",
+        _REPAIRABLE,
+        "up to two dead valves, a floor, a torque, noise: what policies that find out are trained under",
+    ),
     NamedDisturbances(
         "training",
         dataclasses.replace(_EVERYTHING, failures=2, failure_chance=0.5, thrust=0.1),

@@ -31,7 +31,7 @@ from antiphon.worlds.platform.parameters import (
     wrench,
     wrench_of_forces,
 )
-from antiphon.worlds.platform.passage import outcome
+from antiphon.worlds.platform.passage import outcome, way_left
 from antiphon.worlds.platform.plant import CONTROL_PERIOD, push
 from antiphon.worlds.platform.resets import begun_anew
 from antiphon.worlds.platform.reward import DriftReward, Errors, Reward, Transition, errors
@@ -188,6 +188,8 @@ class PlatformEnvironment:
             before=errors(before, target), after=error, angular_velocity=jnp.abs(after.angular_velocity),
             valves=valves, previous_valves=env_state.valves, passed=result.passed, failed=failed,
             cone=result.cone,
+            closer=way_left(self.task, before, target) - way_left(self.task, after, target)
+            if self.task.passage == "gate" else None,
         )  # fmt: skip
         reward = self.reward(self.task, transition, level_of(self.curricula.penalties, env_state.ticks))
         going = EnvState(

@@ -42,6 +42,12 @@ def observation_size(layout: str) -> int:
     Raises:
         UserError: another layout.
     """
+    if layout == "spatial":
+        raise UserError(
+            "observation",
+            "the observation is that of the platform in space, with sixteen valves",
+            "give a policy of a planar task",
+        )
     if layout not in SIZES:
         raise UserError(
             "observation", f"there is no observation {layout!r}", f"choose one of: {', '.join(SIZES)}"

@@ -20,6 +20,8 @@ CONE_LENGTH = 0.6
 """From the dock, within which leaving the cone is a collision, m."""
 CONE_SLACK = 0.03
 """Room around the tip of the cone, m."""
+# Before the gate's middle, and beside it clear of the posts, m: where the way to the gate bends.
+_MOUTH, _BESIDE = 0.6, 1.0
 
 
 class Outcome(NamedTuple):
@@ -34,6 +36,25 @@ class Outcome(NamedTuple):
     passed: Bool[Array, "N"]
     hit: Bool[Array, "N"]
     cone: Float[Array, "N"]
+
+
+def way_left(task: Task, state: PlatformState, target: Target) -> Float[Array, "N"]:
+    """Metres still to fly: the distance, or for a gate the way round a post into its mouth and through.
+
+    From inside a right angle that opens before the gate the way is straight; from elsewhere before it, the
+    way leads to a point 0.6 m before the gate; from behind it, past a point 1 m beside its middle first.
+    Where these meet it is right to a few decimetres, and as a potential it need not be more: differences of
+    it cancel on every loop.
+    """
+    if task.passage != "gate":
+        return errors(state, target).position
+    to_go, aside = _in_frame(state, target)
+    aside = jnp.abs(aside)
+    mouth = jnp.sqrt((to_go - _MOUTH) ** 2 + aside**2) + _MOUTH
+    straight = aside < GATE_HALF_WIDTH - RADIUS + to_go
+    before = jnp.where(straight, jnp.sqrt(to_go**2 + aside**2), mouth)
+    past_post = jnp.sqrt(to_go**2 + (aside - _BESIDE) ** 2) + math.hypot(_MOUTH, _BESIDE) + _MOUTH
+    return jnp.where(to_go > 0, before, jnp.where(aside > _BESIDE, mouth, past_post))
 
 
 def outcome(task: Task, before: PlatformState, after: PlatformState, target: Target) -> Outcome:

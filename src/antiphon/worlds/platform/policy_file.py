@@ -24,7 +24,9 @@ from antiphon.worlds.platform.valve_belief import ValveFilter
 
 FORMAT = 1
 VALVES = 8
-OBSERVATIONS = ("body", "adaptive", "drift")
+SPATIAL_VALVES = 16
+OBSERVATIONS = {"body": VALVES, "adaptive": VALVES, "drift": VALVES, "spatial": SPATIAL_VALVES}
+"""Valves of the platform that each layout of observations is of."""
 UNITS = MappingProxyType(
     {"length": "m", "angle": "rad", "time": "s", "mass": "kg", "force": "N", "torque": "N m"}
 )
@@ -40,7 +42,8 @@ class PolicyMetadata:
     Attributes:
         task: name of the task it was trained for, as ``"go-to-pose"``.
         observation: layout of its input: ``"body"``, ``"adaptive"`` or ``"drift"`` (``observation.py`` says
-            what is where).
+            what is where), or ``"spatial"`` of the platform in six degrees of freedom
+            (``spatial_observation.py``).
         rate_hz: decisions a second.
         valves: numbers it decides about.
         valve_map: ``valve_map[i]`` is the nozzle of the platform that output i drives; nozzles are counted
@@ -58,7 +61,7 @@ class PolicyMetadata:
     """
 
     task: str
-    observation: Literal["body", "adaptive", "drift"] = "body"
+    observation: Literal["body", "adaptive", "drift", "spatial"] = "body"
     rate_hz: float = 5.0
     valves: int = VALVES
     valve_map: tuple[int, ...] = tuple(range(VALVES))
@@ -214,10 +217,11 @@ def load_policy(path: Path | str) -> PlatformPolicy:
         raise _damaged(path, f"its metadata are not as they should be ({error})") from error
     if policy.observation_size != size:
         raise _damaged(path, f"it reads {policy.observation_size} numbers where its metadata say {size}")
-    if policy.metadata.valves != VALVES:
+    valves = OBSERVATIONS[policy.metadata.observation]
+    if policy.metadata.valves != valves:
         raise UserError(
             "policy",
-            f"policy file {path} is for {policy.metadata.valves} valves, this platform has {VALVES}",
+            f"policy file {path} is for {policy.metadata.valves} valves, this platform has {valves}",
             "use a policy that was trained on this platform",
         )
     return policy

@@ -42,6 +42,8 @@ class Transition(NamedTuple):
         passed: whether the target was passed, [N].
         failed: whether a gate or a dock was hit, or the platform lost, [N].
         cone: how far outside the docking cone the platform is, m; 0 inside, [N].
+        closer: by how much the way through a passage has become shorter, m; None where the distance is the
+            way, [N].
     """
 
     before: Errors
@@ -52,6 +54,7 @@ class Transition(NamedTuple):
     passed: Bool[Array, "*B"]
     failed: Bool[Array, "*B"]
     cone: Float[Array, "*B"]
+    closer: Float[Array, "*B"] | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -61,8 +64,9 @@ class Reward:
 
     Tasks that arrive earn, for each error e that counts, weight · (0.2 e^{−e/far} + 0.4 e^{−e/near} +
     0.4 e^{−e/fine}) with (far, near, fine) = (2, 0.25, 0.03) m, (1, 0.25, 0.05) rad, (1, 0.25, 0.03) m/s,
-    (1, 0.25, 0.05) rad/s. Tasks that pass earn the speed towards the target, less `hurry` per step, and
-    `bonus` when they pass. Everything is a pytree leaf, so a sweep over weights is a ``vmap``.
+    (1, 0.25, 0.05) rad/s. Tasks that pass earn the speed along the way (round the posts, for a gate), less
+    `hurry` per step, and `bonus` when they pass. Everything is a pytree leaf, so a
+    sweep over weights is a ``vmap``.
 
     Attributes:
         position: weight of the place.
@@ -71,7 +75,8 @@ class Reward:
         angular_velocity: of the turning.
         energy: cost of the mean of the valves.
         switching: cost of the mean change of the valves.
-        spin: cost per rad/s where no heading or turning is asked for (up to 2 rad/s).
+        spin: cost per rad/s where no heading or turning is asked for (up to 2 rad/s), and where a passage
+            could be met in a whirl (up to 10 rad/s).
         hurry: cost of a step for tasks that pass.
         bonus: for passing.
         failure: cost of hitting a post or the dock, and of getting lost where time has a price.
@@ -82,7 +87,7 @@ class Reward:
     """
 
     position: float | Float[Array, ""] = 1.0
-    heading: float | Float[Array, ""] = 0.6
+    heading: float | Float[Array, ""] = 1.0
     velocity: float | Float[Array, ""] = 1.0
     angular_velocity: float | Float[Array, ""] = 0.6
     energy: float | Float[Array, ""] = 0.1
@@ -100,8 +105,8 @@ class Reward:
         e, total = step.after, jnp.zeros_like(step.after.position)
         passes = task.passage in ("point", "pose", "gate")
         if passes:
-            closer = (step.before.position - e.position) / CONTROL_PERIOD
-            total = total + self.position * closer - self.hurry + self.bonus * step.passed
+            closer = step.before.position - e.position if step.closer is None else step.closer
+            total = total + self.position * closer / CONTROL_PERIOD - self.hurry + self.bonus * step.passed
             # A gate asks for a direction of passage, not for a heading of the body.
             if task.passage == "pose":
                 total = total + self.heading * (jnp.exp(-e.heading / 0.25) - 1)
@@ -120,8 +125,8 @@ class Reward:
             total = total - self.cone * jnp.minimum(step.cone, 1.0)
         cost = self.energy * jnp.mean(step.valves, -1)
         cost = cost + self.switching * jnp.mean(jnp.abs(step.valves - step.previous_valves), -1)
-        if not (task.heading or task.angular_velocity):
-            cost = cost + self.spin * jnp.minimum(step.angular_velocity, 2.0)
+        if passes or not (task.heading or task.angular_velocity):
+            cost = cost + self.spin * jnp.minimum(step.angular_velocity, 10.0 if passes else 2.0)
         return total - level * cost
 
 

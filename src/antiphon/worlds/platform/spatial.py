@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -101,6 +102,14 @@ def spatial(
         angular_drag=jnp.asarray(angular_drag, float),
         split_thrust=split_thrust,
     )
+
+
+def spatial_figures(params: SpatialParams) -> dict[str, Any]:
+    """Figures of one platform without leading axes, as JSON values in SI units."""
+    names = ("mass", "inertia", "com", "nozzle_position", "nozzle_direction", "thrust", "linear_drag",
+             "angular_drag")  # fmt: skip
+    figures: dict[str, Any] = {name: np.asarray(getattr(params, name)).tolist() for name in names}
+    return figures | {"split_thrust": params.split_thrust}
 
 
 def spatial_allocation(params: SpatialParams) -> Float[Array, "*B 6 16"]:

@@ -84,7 +84,7 @@
   function nameValves() {
     valves.name();
     const dead = shown.plant.mask.map((works, i) => (works ? 0 : i + 1)).filter(Boolean);
-    const words = dead.length ? `Broken: ${dead.join(", ")}. The policy does not know.` : "Click a thruster to break it; click again to mend it.";
+    const words = dead.length ? `Broken: ${dead.join(", ")}. ${shown.policy.observation === "adaptive" ? "The policy is not told, and finds out." : "The policy does not know."}` : "Click a thruster to break it; click again to mend it.";
     $("valve-note").textContent = shown.log ? "As recorded." : words;
     $("mend").disabled = !dead.length;
   }

@@ -16,7 +16,7 @@ const Flight = (() => {
   // tell: what happens is said to {step(errors, valves), changed(), words(html)}.
   function create(plant, policy, sizes, weather, tell) {
     const random = generator(7), between = (low, high) => low + (high - low) * random();
-    const { task } = policy, decide = Platform.pilot(policy), period = Math.round(1 / (policy.rate_hz * TICK));
+    const { task } = policy, decide = Platform.pilot(policy, plant), period = Math.round(1 / (policy.rate_hz * TICK));
     const passing = ["point", "pose", "gate"].includes(task.passage);
     const flight = {
       plant, policy, task, state: { ...STILL }, target: { ...STILL, heading: task.heading ? 0.5 : 0 },
@@ -33,6 +33,7 @@ const Flight = (() => {
       const angle = behind ? t.heading + Math.PI + between(-0.5, 0.5) : first ? 3.7 : between(0, 2 * Math.PI);
       flight.state = { ...STILL, x: t.x + far * Math.cos(angle), y: t.y + far * Math.sin(angle), heading: between(-Math.PI, Math.PI) };
       flight.valves.fill(0);
+      decide.forget();
       flight.trail = [];
       flight.ticks = flight.passed = flight.hit = 0;
       tell.changed();
@@ -57,6 +58,7 @@ const Flight = (() => {
     }
 
     function tick() {
+      if (flight.carried) decide.forget();
       if (flight.ticks % period === 0) {
         flight.valves = decide(seen(), flight.target).map((logit) => (logit > 0 ? 1 : 0));
         tell.step(Platform.errors(flight.state, flight.target), flight.valves);

@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import resources
 from string import Template
 from typing import Any
@@ -75,6 +76,7 @@ def _policy(name: str, policy: PlatformPolicy, plant: int) -> dict[str, Any]:
         "name": name,
         "task": _task(find_task(metadata.task)),
         "observation": metadata.observation,
+        "valve_filter": asdict(policy.valve_filter),
         "rate_hz": metadata.rate_hz,
         "valve_map": list(metadata.valve_map),
         "layers": [{"weight": _packed(weight), "bias": _packed(bias)} for weight, bias in policy.layers],

@@ -1,5 +1,5 @@
-// The planar platform, its observations and its policy in plain numbers: plant.py, observation.py, policy_file.py
-// and passage.py once more, tested against them.
+// The planar platform, its observations and its policy in plain numbers: plant.py, observation.py, valve_belief.py,
+// policy_file.py and passage.py once more, tested against them.
 const Platform = (() => {
   const NODES = [(1 - Math.sqrt(0.6)) / 2, 0.5, (1 + Math.sqrt(0.6)) / 2];
   const WEIGHTS = [5 / 18, 8 / 18, 5 / 18];
@@ -119,15 +119,92 @@ const Platform = (() => {
     };
   }
 
-  // From state and target to logits in the platform's order of valves.
-  function pilot(policy) {
-    const logits = network(policy.layers);
-    const observe = policy.observation === "body" ? bodyObservation : driftObservation;
-    return (state, target) => {
-      const given = logits(observe(policy.task, state, target)), ordered = new Array(8);
+  // What a policy finds out about its valves and what pushes it, from how its velocity changes.
+  function finder(plant, filter, dt) {
+    const { velocity_noise: vn, turn_noise: tn, effect_spread: es, effect_drift: ed } = filter;
+    const { push_spread: ps, push_drift: pd, turn_spread: ts, turn_drift: td } = filter;
+    // Acceleration of each valve alone; the plant as built, whatever has broken since.
+    const whole = { ...plant, mask: plant.mask.map(() => 1) };
+    const effects = plant.mask.map((_, i) => {
+      const [fx, fy, torque] = wrench(whole, plant.mask.map((_, j) => (i === j ? 1 : 0)));
+      return [fx / plant.mass, fy / plant.mass, torque / plant.inertia];
+    });
+    const effect = effects.map(() => 1), variance = effects.map(() => es * es), push = [0, 0, 0];
+    let wide = ps * ps, turning = ts * ts, before = null;
+
+    function see(state, valves) {
+      if (before) learn(state, valves);
+      for (let i = 0; i < 8; i++) variance[i] = Math.min(variance[i] + ed * ed, es * es);
+      wide = Math.min(wide + pd * pd, ps * ps);
+      turning = Math.min(turning + td * td, ts * ts);
+      before = state;
+    }
+
+    function learn(state, valves) {
+      const middle = 0.5 * (before.heading + state.heading), c = Math.cos(middle), s = Math.sin(middle);
+      const vx = state.vx - before.vx, vy = state.vy - before.vy, [px, py, pt] = push;
+      const missed = [
+        c * vx + s * vy - dt * (c * px + s * py), c * vy - s * vx - dt * (c * py - s * px),
+        state.rate - before.rate - dt * pt,
+      ];
+      const shared = plant.split_thrust ? Math.max(1, valves.reduce((sum, valve) => sum + valve, 0)) : 1;
+      const rows = [0, 1, 2].map((r) => effects.map((one, i) => (dt * one[r] * valves[i]) / shared));
+      const weighted = rows.map((row) => row.map((h, i) => h * variance[i]));
+      const noise = [vn * vn + dt * dt * wide, vn * vn + dt * dt * wide, tn * tn + dt * dt * turning];
+      const spread = (r, q) => rows[q].reduce((sum, h, i) => sum + weighted[r][i] * h, r === q ? noise[r] : 0);
+      const inverse = inverted(spread(0, 0), spread(1, 1), spread(2, 2), spread(0, 1), spread(0, 2), spread(1, 2));
+      rows.forEach((row, r) => row.forEach((h, i) => { missed[r] -= h * effect[i]; }));
+      const [wx, wy, wt] = inverse.map((row) => row[0] * missed[0] + row[1] * missed[1] + row[2] * missed[2]);
+      for (let i = 0; i < 8; i++) {
+        effect[i] += weighted[0][i] * wx + weighted[1][i] * wy + weighted[2][i] * wt;
+        for (let r = 0; r < 3; r++) for (let q = 0; q < 3; q++) variance[i] -= weighted[r][i] * weighted[q][i] * inverse[r][q];
+      }
+      push[0] += dt * wide * (c * wx - s * wy);
+      push[1] += dt * wide * (s * wx + c * wy);
+      push[2] += dt * turning * wt;
+      wide -= 0.5 * (dt * wide) ** 2 * (inverse[0][0] + inverse[1][1]);
+      turning -= (dt * turning) ** 2 * inverse[2][2];
+    }
+
+    function observation(heading) {
+      const c = Math.cos(heading), s = Math.sin(heading), [x, y, turn] = push;
+      const within = (value, low, high) => Math.min(high, Math.max(low, value));
+      return [
+        ...effect.map((share) => within(1 - share, -1, 1.5)),
+        ...[(c * x + s * y) / 0.1, (c * y - s * x) / 0.1, turn / 0.5].map((value) => within(value, -3, 3)),
+      ];
+    }
+
+    return { see, observation, forget: () => { before = null; } };
+  }
+
+  // Of a symmetric matrix of three rows, by cofactors.
+  function inverted(xx, yy, zz, xy, xz, yz) {
+    const a = yy * zz - yz * yz, b = xz * yz - xy * zz, c = xy * yz - xz * yy;
+    const d = xx * zz - xz * xz, e = xy * xz - xx * yz, f = xx * yy - xy * xy, det = xx * a + xy * b + xz * c;
+    return [[a / det, b / det, c / det], [b / det, d / det, e / det], [c / det, e / det, f / det]];
+  }
+
+  // From state and target to logits in the platform's order of valves. A policy that finds out is asked once a
+  // period, and remembers; forget() says that the next state does not follow from the last.
+  function pilot(policy, plant) {
+    const logits = network(policy.layers), adaptive = policy.observation === "adaptive";
+    const observe = policy.observation === "drift" ? driftObservation : bodyObservation;
+    const found = adaptive ? finder(plant, policy.valve_filter, 1 / policy.rate_hz) : null;
+    let opened = new Array(8).fill(0);
+    const decide = (state, target) => {
+      let seen = observe(policy.task, state, target);
+      if (found) {
+        found.see(state, opened);
+        seen = [...seen, ...found.observation(state.heading)];
+      }
+      const given = logits(seen), ordered = new Array(8);
       policy.valve_map.forEach((nozzle, output) => { ordered[nozzle] = given[output]; });
+      opened = ordered.map((logit) => (logit > 0 ? 1 : 0));
       return ordered;
     };
+    decide.forget = () => { if (found) found.forget(); };
+    return decide;
   }
 
   const errors = (state, target) => ({
