@@ -11,6 +11,7 @@ import pytest
 from antiphon.core.errors import UserError
 from antiphon.methods.ppo import PPO
 from antiphon.studies.platform_training import Budget, policy_of, train_policy
+from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.platform.environment import PlatformEnvironment
 from antiphon.worlds.platform.policy_file import load_policy
 from antiphon.worlds.platform.tasks import find_task
@@ -59,6 +60,26 @@ def test_ctrl_c_gives_the_policy_so_far():
     assert not done.finished
     assert done.steps in (64, 96)
     assert len(done.policy.layers) == 3
+
+
+def test_an_interrupted_training_goes_on_bit_for_bit(trained, tmp_path):
+    def press(standing):
+        if standing.steps == 32:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run, budget = RunDirectory.create("training", {}, seed=3, root=tmp_path), Budget(seconds=None, steps=70)
+    cut = train_policy(METHOD, 3, budget, watch=press, run=run)
+    assert (cut.finished, cut.steps) == (False, 32)
+    seen = []
+    whole = train_policy(METHOD, 3, budget, watch=seen.append, run=run)
+    assert [one.steps for one in seen] == [64, 96]
+    assert seen[0].seconds > cut.seconds
+    for ours, theirs in zip(whole.policy.layers, trained[0].policy.layers, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+    again = train_policy(METHOD, 3, budget, run=run)
+    assert (again.finished, again.steps) == (True, 96)
+    np.testing.assert_array_equal(again.policy.layers[0][0], whole.policy.layers[0][0])
 
 
 def test_the_clock_ends_a_training_without_steps():

@@ -14,9 +14,12 @@ import numpy as np
 
 from antiphon.core.errors import UserError
 from antiphon.methods.ppo import PPO, Learner, folded_layers
+from antiphon.train.checkpoint import CheckpointFolder
 from antiphon.train.errors import Interrupted
+from antiphon.train.files import read_json
 from antiphon.train.fit import fit
 from antiphon.train.hooks import FitInfo, Stop
+from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.platform.environment import PlatformEnvironment
 from antiphon.worlds.platform.nominal_plant import plant_figures
 from antiphon.worlds.platform.policy_file import SPATIAL_VALVES, PlatformPolicy, PolicyMetadata
@@ -26,6 +29,8 @@ from antiphon.worlds.platform.spatial_environment import SpatialEnvironment
 # In place of a number of iterations where only time ends a training.
 _NO_END = 10**9
 _SAVE_INTERVAL = 15.0  # seconds between policies kept on the way
+_CHECKPOINT_EVERY = 50  # iterations: about a quarter of a minute
+_NAME = "platform"
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Trained:
         policy: the network, its normaliser folded in.
         steps: control steps of all environments together.
         seconds: from the end of the first iteration to the end.
-        steps_per_second: over these seconds.
+        steps_per_second: since the first iteration of this session.
         compile_seconds: of the first iteration, less the usual length of one.
         finished: False where Ctrl-C came first.
         metrics: means over the last iteration.
@@ -98,6 +103,7 @@ def train_policy(
     *,
     watch: Callable[[Standing], object] | None = None,
     keep: Callable[[PlatformPolicy], object] | None = None,
+    run: RunDirectory | None = None,
 ) -> Trained:
     """Trains until the budget is spent or SIGINT arrives.
 
@@ -110,6 +116,8 @@ def train_policy(
         budget: when to end.
         watch: told after every iteration.
         keep: given the policy every quarter of a minute, so that a power cut costs no more.
+        run: where checkpoints and numbers go; a training that was interrupted goes on from the newest one,
+            bit for bit where steps alone drive it, and with the seconds that were left otherwise.
 
     Raises:
         UserError: the method's world is no platform.
@@ -123,7 +131,7 @@ def train_policy(
         )
     iterations = _NO_END if budget.steps is None else -(-budget.steps // method.samples)
     key_init, key_fit = jax.random.split(jax.random.key(seed))
-    clock = _Clock(time.monotonic(), budget, method.samples, iterations)
+    clock = _Clock(time.monotonic(), budget, method.samples, iterations, *_done_before(run))
 
     def after(info: FitInfo) -> Stop | None:
         clock.note(info)
@@ -137,15 +145,16 @@ def train_policy(
     try:
         state = fit(
             method.step, jax.jit(method.init)(key_init), steps=iterations, key=key_fit, chunk=1,
-            hooks=(after,), batches=lambda step: np.float32(clock.share(step)), name="platform",
-            progress="quiet",
+            hooks=(after,), batches=lambda step: np.float32(clock.share(step)), name=_NAME,
+            progress="quiet", run=run, checkpoint_every=_CHECKPOINT_EVERY,
         )  # fmt: skip
     except Interrupted as stopped:
         state, finished = stopped.state, False
     done = clock.standing(clock.iteration)
     policy = policy_of(method, state.learner, seed, done.steps)
-    rate = (clock.iteration - 1) * method.samples / done.seconds if done.seconds > 0 else 0.0
-    usual = done.seconds / (clock.iteration - 1) if clock.iteration > 1 else 0.0
+    iterations, seconds = clock.after_the_first()
+    rate = iterations * method.samples / seconds if seconds > 0 else 0.0
+    usual = seconds / iterations if iterations > 0 else 0.0
     return Trained(
         policy=policy, steps=done.steps, seconds=done.seconds, steps_per_second=rate,
         compile_seconds=max(clock.first_seconds - usual, 0.0), finished=finished, metrics=done.metrics,
@@ -183,27 +192,54 @@ def policy_of(
     return PlatformPolicy(layers, metadata)
 
 
-class _Clock:
-    """Times of one training; time starts when the first iteration, which holds the compilation, is over."""
+def _done_before(run: RunDirectory | None) -> tuple[int, float]:
+    """Iterations and seconds of the sessions before this one."""
+    if run is None:
+        return 0, 0.0
+    folder = CheckpointFolder(run.checkpoints / _NAME)
+    steps = folder.steps()
+    if not steps:
+        return 0, 0.0
+    manifest = read_json(folder.path / f"step-{steps[-1]:09d}.json")
+    return steps[-1], float(manifest["metadata"]["seconds"])
 
-    def __init__(self, began: float, budget: Budget, samples: int, iterations: int) -> None:
+
+class _Clock:
+    """Times of one training; time starts when the first iteration, which holds the compilation, is over.
+
+    In a session that goes on, the time of the sessions before counts, and so does this one's compilation.
+    """
+
+    def __init__(
+        self, began: float, budget: Budget, samples: int, iterations: int, done: int, seconds: float
+    ) -> None:
         self._began, self._budget, self._samples, self._iterations = began, budget, samples, iterations
-        self._start: float | None = None
-        self._saved = began
+        self._start: float | None = began - seconds if done else None
+        self._saved = self._now = began
+        self._first: tuple[int, float] | None = None
         self.first_seconds = 0.0
-        self.iteration = 0
+        self.iteration = done
         self._metrics: dict[str, float] = {}
-        self._seconds = 0.0
+        self._seconds = seconds
 
     def note(self, info: FitInfo) -> None:
         """An iteration is over."""
         now = time.monotonic()
         if self._start is None:
             self._start = now
+        if self._first is None:
+            self._first = info.step, now
             self.first_seconds = now - self._began
+        self._now = now
         self._seconds = now - self._start
         self.iteration = info.step
         self._metrics = {name: float(values[-1]) for name, values in info.metrics.items()}
+
+    def after_the_first(self) -> tuple[int, float]:
+        """Iterations of this session after its first, and the seconds they took."""
+        if self._first is None:
+            return 0, 0.0
+        return self.iteration - self._first[0], self._now - self._first[1]
 
     def share(self, iteration: int) -> float:
         """Of the budget, before an iteration."""

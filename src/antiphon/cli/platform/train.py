@@ -1,11 +1,12 @@
 """``antiphon platform train``: a policy for a task of the planar platform, learnt in simulation."""
 
+import json
 import math
 import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,6 +20,7 @@ from antiphon.core.errors import UserError
 
 if TYPE_CHECKING:
     from antiphon.studies.platform_training import Standing
+    from antiphon.train.run_directory import RunDirectory
 
 _LINE_INTERVAL = 5.0  # seconds between lines where no terminal shows a moving one
 
@@ -37,7 +39,10 @@ class TrainArguments:
     """Train for this many control steps of all environments together."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("runs/platform")
-    """Folder for policy.npz."""
+    """Folder for policy.npz, and for the checkpoints in its folder training."""
+
+    resume: Path | None = None
+    """Go on with a training that was interrupted: the folder that --out named. Its settings are kept."""
 
     seed: int = 0
     """Of networks, environments and actions."""
@@ -66,7 +71,7 @@ class TrainArguments:
 
 def main(argv: Sequence[str]) -> int:
     """Trains, and writes ``policy.npz``."""
-    arguments = parse(TrainArguments, argv, "antiphon platform train")
+    arguments = _resumed(parse(TrainArguments, argv, "antiphon platform train"))
     keep_compilations()
     from antiphon.studies.platform_presets import platform_method
     from antiphon.studies.platform_training import Budget, train_policy
@@ -79,14 +84,17 @@ def main(argv: Sequence[str]) -> int:
     )  # fmt: skip
     path = arguments.out / "policy.npz"
     _require_writable(arguments.out)
+    run = _run_directory(arguments)
     shown = _Display(arguments.task)
-    trained = train_policy(method, arguments.seed, budget, watch=shown.update, keep=lambda p: p.save(path))
+    trained = train_policy(
+        method, arguments.seed, budget, watch=shown.update, keep=lambda p: p.save(path), run=run
+    )
     shown.close()
     trained.policy.save(path)
     if not trained.finished:
         raise Stopped(
             f"the training was stopped after {trained.steps} steps, and the policy so far is {path}",
-            "use it as it is, or train again for longer",
+            f"use it as it is, or go on with: antiphon platform train --resume {arguments.out}",
         )
     if arguments.json:
         emit(
@@ -103,6 +111,57 @@ def main(argv: Sequence[str]) -> int:
     else:
         print(path)
     return 0
+
+
+def _settings(arguments: TrainArguments) -> dict[str, object]:
+    """What decides about the result."""
+    other = ("out", "resume", "json")
+    return {
+        field.name: getattr(arguments, field.name) for field in fields(arguments) if field.name not in other
+    }
+
+
+def _resumed(arguments: TrainArguments) -> TrainArguments:
+    """The arguments of the training to go on with, or the arguments as they are.
+
+    Raises:
+        UserError: no training is there, or settings are given beside --resume.
+    """
+    folder = arguments.resume
+    if folder is None:
+        return arguments
+    if _settings(arguments) != _settings(TrainArguments()) or arguments.out != TrainArguments().out:
+        raise UserError(
+            "usage",
+            "--resume goes on with the settings that the training was begun with",
+            "leave all but --resume and --json away",
+        )
+    saved = _newest_training(folder)
+    if saved is None:
+        raise UserError(
+            "file",
+            f"there is no training to resume in {folder}",
+            "give the folder that --out named, runs/platform if it named none",
+        )
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in json.loads((saved / "config.json").read_text())["config"].items()
+    }
+    return replace(arguments, out=folder, **settings)
+
+
+def _newest_training(folder: Path) -> Path | None:
+    found = sorted(path.parent for path in (folder / "training").glob("*/config.json"))
+    return found[-1] if found else None
+
+
+def _run_directory(arguments: TrainArguments) -> "RunDirectory":
+    from antiphon.train.run_directory import RunDirectory
+
+    saved = _newest_training(arguments.out) if arguments.resume is not None else None
+    if saved is not None:
+        return RunDirectory.resume(saved, _settings(arguments), say=say)
+    return RunDirectory.create("training", _settings(arguments), seed=arguments.seed, root=arguments.out)
 
 
 def _require_writable(folder: Path) -> None:

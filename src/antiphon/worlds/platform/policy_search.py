@@ -4,15 +4,22 @@ from pathlib import Path
 
 from antiphon.core.errors import UserError
 from antiphon.worlds.platform.policy_file import PlatformPolicy, load_policy
-from antiphon.worlds.platform.tasks import nearest
+from antiphon.worlds.platform.tasks import SPATIAL_TASKS, nearest
 
 BUNDLE = Path(__file__).parents[2] / "assets" / "platform"
-"""Policies that come with antiphon, one ``TASK.npz`` for each task."""
+"""Policies that come with antiphon: ``TASK.npz``, and ``TASK-robust.npz`` of one that finds things out."""
 
 
 def bundled_policies(folder: Path = BUNDLE) -> dict[str, Path]:
-    """Bundled policies by name."""
-    return {path.stem: path for path in sorted(folder.glob("*.npz"))}
+    """Bundled policies of the planar platform by name."""
+    spatial = {task.name for task in SPATIAL_TASKS}
+    return {path.stem: path for path in sorted(folder.glob("*.npz")) if path.stem not in spatial}
+
+
+def bundled_spatial_policies(folder: Path = BUNDLE) -> dict[str, Path]:
+    """Bundled policies of the platform in space by name."""
+    known = {task.name: folder / f"{task.name}.npz" for task in SPATIAL_TASKS}
+    return {name: path for name, path in known.items() if path.is_file()}
 
 
 def find_policy(source: str | Path, folder: Path = BUNDLE) -> PlatformPolicy:
@@ -34,7 +41,7 @@ def find_policy(source: str | Path, folder: Path = BUNDLE) -> PlatformPolicy:
             found = f"{len(files)} .npz files and no policy.npz" if files else "no policy.npz"
             raise UserError("file", f"folder {path} holds {found}", "name the policy file itself")
         return load_policy(files[0])
-    known = bundled_policies(folder)
+    known = bundled_policies(folder) | bundled_spatial_policies(folder)
     if str(source) in known:
         return load_policy(known[str(source)])
     mend = "give a policy file or the folder of a training"

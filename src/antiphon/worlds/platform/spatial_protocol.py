@@ -48,7 +48,7 @@ def fly_spatial(world: SpatialEnvironment, policy: PlatformPolicy, protocol: Pro
 
 
 def judge_spatial(task: Task, motions: Motions, resamples: int = 2000) -> dict[str, Interval]:
-    """The figures of `judge`, and ``arrived``: episodes that end within 5 cm, and 5° where an attitude counts."""
+    """The figures of `judge`, and ``arrived``: the share of episodes that end within 5 cm (and 5°)."""
     figures = judge(task, motions, resamples)
     there = motions.position_error[-1] < _NEAR
     if task.heading:
