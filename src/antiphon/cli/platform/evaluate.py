@@ -1,8 +1,9 @@
 """``antiphon platform evaluate``: a policy or a controller under a protocol, with intervals."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -14,8 +15,10 @@ from antiphon.core.errors import UserError
 
 if TYPE_CHECKING:
     from antiphon.core.statistics import Interval
-    from antiphon.worlds.platform.controllers import Controller
-    from antiphon.worlds.platform.environment import PlatformEnvironment
+    from antiphon.worlds.platform.protocol import Protocol
+    from antiphon.worlds.platform.tasks import Task
+
+    Flown = Callable[[Protocol], Mapping[str, Interval]]
 
 STABLE = ("PT5", "PT2", "PT1", "OT5", "OT2", "OT1", "air_use", "ever_1cm", "ever_2cm")
 """Figures that are always in the JSON object; null where the task has no use for one."""
@@ -38,6 +41,7 @@ _ABOUT = {
     "passed": "of the episodes pass as asked",
     "failed": "of the episodes hit something, or are lost",
     "seconds": "s, until those that pass do",
+    "arrived": "of the episodes end within 5 cm, and 5° where an attitude is asked for",
 }
 
 
@@ -77,20 +81,20 @@ def main(argv: Sequence[str]) -> int:
     keep_compilations()
     import dataclasses
 
-    from antiphon.worlds.platform.protocol import find_protocol, fly, judge
+    from antiphon.worlds.platform.protocol import find_protocol
 
     protocol = dataclasses.replace(
         find_protocol(arguments.protocol), envs=arguments.envs, seed=arguments.seed
     )
-    world, pilot = _contest(arguments)
-    say(f"{arguments.target}: {protocol.envs} episodes of {world.task.name}")
+    task, flown = _flight_in_space(arguments) or _flight(arguments)
+    say(f"{arguments.target}: {protocol.envs} episodes of {task.name}")
     began = time.monotonic()
-    figures = judge(world.task, fly(world, pilot, protocol, told=arguments.told))
+    figures = flown(protocol)
     if arguments.json:
         emit(
             {
                 "target": arguments.target,
-                "task": world.task.name,
+                "task": task.name,
                 "protocol": protocol.name,
                 "disturbances": "+".join(arguments.disturb) or "nominal",
                 "episodes": protocol.envs,
@@ -113,8 +117,38 @@ def _rows(figures: "Mapping[str, Interval]") -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _contest(arguments: EvaluateArguments) -> "tuple[PlatformEnvironment, Controller]":
-    """The world and who is judged in it.
+def _flight_in_space(arguments: EvaluateArguments) -> "tuple[Task, Flown] | None":
+    """The task, and how to judge it, of a policy with six degrees of freedom; None for anything of the plane.
+
+    Raises:
+        UserError: an unknown task or disturbance, a policy that does not fit, or telling of dead valves.
+    """
+    from antiphon.worlds.platform.controllers.named import CONTROLLERS
+    from antiphon.worlds.platform.policy_search import bundled_spatial_policies, find_policy
+
+    target = arguments.target
+    if target in CONTROLLERS or not (Path(target).exists() or target in bundled_spatial_policies()):
+        return None
+    policy = find_policy(target)
+    if policy.metadata.observation != "spatial":
+        return None
+    if arguments.told:
+        raise UserError(
+            "usage", "this policy cannot be told which valves are dead", "leave --tell-dead-valves away"
+        )
+    from antiphon.worlds.platform.disturbances import find_disturbances
+    from antiphon.worlds.platform.spatial_environment import SpatialEnvironment
+    from antiphon.worlds.platform.spatial_protocol import fly_spatial, judge_spatial
+    from antiphon.worlds.platform.tasks import find_spatial_task
+
+    task = find_spatial_task(arguments.task or policy.metadata.task)
+    disturbances = find_disturbances("+".join(arguments.disturb) or "nominal")
+    world = SpatialEnvironment(task=task, disturbances=disturbances)
+    return task, lambda protocol: judge_spatial(task, fly_spatial(world, policy, protocol))
+
+
+def _flight(arguments: EvaluateArguments) -> "tuple[Task, Flown]":
+    """The task, and how to judge who does it on the plane.
 
     Raises:
         UserError: an unknown target, task or disturbance, or a policy that does not fit.
@@ -122,6 +156,7 @@ def _contest(arguments: EvaluateArguments) -> "tuple[PlatformEnvironment, Contro
     from antiphon.worlds.platform.disturbances import find_disturbances
     from antiphon.worlds.platform.environment import PlatformEnvironment
     from antiphon.worlds.platform.pilots import can_be_told, find_pilot
+    from antiphon.worlds.platform.protocol import fly, judge
 
     disturbances = find_disturbances("+".join(arguments.disturb) or "nominal")
     task, pilot = find_pilot(arguments.target, arguments.task)
@@ -129,4 +164,5 @@ def _contest(arguments: EvaluateArguments) -> "tuple[PlatformEnvironment, Contro
         raise UserError(
             "usage", "this policy cannot be told which valves are dead", "leave --tell-dead-valves away"
         )
-    return PlatformEnvironment(task=task, disturbances=disturbances), pilot
+    world = PlatformEnvironment(task=task, disturbances=disturbances)
+    return task, lambda protocol: judge(task, fly(world, pilot, protocol, told=arguments.told))
