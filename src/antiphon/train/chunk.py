@@ -12,7 +12,8 @@ from antiphon.nets.weights import named_leaves
 from antiphon.train.errors import RunError
 from antiphon.train.metrics import check_metric_name
 
-Step = Callable[[Any, Any, Any], tuple[Any, Any]]
+Step = Callable[..., tuple[Any, Any]]
+"""``(state, batch, key) -> (state, metrics)``; with something fixed, that comes as a fourth argument."""
 
 
 @functools.partial(jax.jit, static_argnames=("step", "capacity", "shardings"), donate_argnames=("state",))
@@ -23,6 +24,7 @@ def run_chunk(
     key: Any,
     start: Int[Array, ""],
     length: Int[Array, ""],
+    fixed: PyTree = None,
     *,
     capacity: int,
     shardings: tuple[Hashable, ...] | None,
@@ -39,6 +41,7 @@ def run_chunk(
         key: PRNG key of the fit.
         start: Steps done before.
         length: Steps to do, at most ``capacity``.
+        fixed: What every step reads and none changes, or ``None``.
         capacity: Chunk size.
         shardings: Sharding of each state leaf, kept from step to step; ``None`` leaves it to the compiler.
 
@@ -49,9 +52,11 @@ def run_chunk(
     def batch_at(index: Any) -> Any:
         return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, index, keepdims=False), batches)
 
+    called = with_fixed(step, fixed)
+
     def body(index: Any, carry: Any) -> Any:
         state, history = carry
-        new_state, metrics = step(state, batch_at(index), jax.random.fold_in(key, start + index))
+        new_state, metrics = called(state, batch_at(index), jax.random.fold_in(key, start + index))
         new_state = on_device(new_state)
         if shardings is not None:
             leaves = jax.tree.leaves(new_state)
@@ -60,7 +65,7 @@ def run_chunk(
         values = {name: jnp.asarray(value) for name, value in named_leaves(metrics).items()}
         return new_state, {name: history[name].at[index].set(value) for name, value in values.items()}
 
-    shapes = jax.eval_shape(lambda: named_leaves(step(state, batch_at(0), key)[1]))
+    shapes = jax.eval_shape(lambda: named_leaves(called(state, batch_at(0), key)[1]))
     history = {name: jnp.zeros((capacity,), value.dtype) for name, value in shapes.items()}
     return jax.lax.fori_loop(0, length, body, (state, history))
 
@@ -95,6 +100,11 @@ def check_step(step: Step, state: PyTree, batch: PyTree | None, key: Any) -> Non
             )
 
 
+def with_fixed(step: Step, fixed: PyTree) -> Step:
+    """The step of three arguments."""
+    return step if fixed is None else lambda state, batch, key: step(state, batch, key, fixed)
+
+
 def hashable_step(step: Step) -> Step:
     """The step itself if jit can key its cache by it, else a wrapper known by identity.
 
@@ -103,7 +113,7 @@ def hashable_step(step: Step) -> Step:
     try:
         hash(step)
     except TypeError:
-        return lambda state, batch, key: step(state, batch, key)
+        return lambda *arguments: step(*arguments)
     return step
 
 

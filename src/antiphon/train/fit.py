@@ -27,12 +27,13 @@ State = TypeVar("State")
 
 
 def fit(
-    step: Callable[[State, Any, Any], tuple[State, Any]],
+    step: Callable[..., tuple[State, Any]],
     state: State,
     *,
     steps: int,
     key: Any,
     batches: Callable[[int], PyTree] | None = None,
+    fixed: PyTree = None,
     chunk: int = 100,
     run: RunDirectory | None = None,
     name: str = "train",
@@ -59,6 +60,8 @@ def fit(
         key: PRNG key, the same on resuming.
         batches: ``i -> batch`` of host arrays for step i, a function of i alone; ``None`` when the step
             makes its own data (it then receives ``None``).
+        fixed: What every step reads and none changes, such as frozen weights or a teacher: the step's fourth
+            argument if given. It is neither copied nor saved; on resuming, give the same.
         chunk: Steps between two visits to the host. Hooks, checkpoints and Ctrl-C wait for its end.
         run: Where numbers and checkpoints go; ``None`` keeps nothing.
         name: Name of this fit in the run.
@@ -95,7 +98,7 @@ def fit(
         chunk = max(min(chunk, steps), 1)
         if done.step < steps:
             first = None if batches is None else batches(done.step)
-            device.check_step(step, state, first, key)
+            device.check_step(device.with_fixed(step, fixed), state, first, key)
         log = None
         if run is not None:
             board = run.path / "tensorboard" if tensorboard else None
@@ -112,8 +115,9 @@ def fit(
         while at < steps:
             length = min(chunk, steps - at)
             state, history = device.run_chunk(
-                step, state, stacked, key, np.int32(at), np.int32(length), capacity=chunk, shardings=shardings
-            )
+                step, state, stacked, key, np.int32(at), np.int32(length), fixed, capacity=chunk,
+                shardings=shardings,
+            )  # fmt: skip
             # The device is busy now; the host uses the time to make the next chunk's batches.
             upcoming = at + length
             stacked = _stack(batches, upcoming, min(chunk, steps - upcoming), chunk, mesh)

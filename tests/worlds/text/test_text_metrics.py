@@ -9,8 +9,8 @@ from antiphon.core.errors import UserError
 from antiphon.worlds.text.metrics import bleu, mean_rouge, rouge, words_13a
 
 WORDS = [
-    "the", "cat", "sat", "on", "a", "mat", "3.5", "1,000", "e.g.", "A-B", "7-9", "Über", "&amp;", "(x)", "it's",
-    "end.", "no,", '"quoted"', "50%", "a/b", "<tag>", "snake_case", "dot.dot", "~", "{}", "x-\ny",
+    "the", "cat", "sat", "on", "a", "mat", "3.5", "1,000", "e.g.", "A-B", "7-9", "Über", "&amp;", "(x)",
+    "it's", "end.", "no,", '"quoted"', "50%", "a/b", "<tag>", "snake_case", "dot.dot", "~", "{}", "x-\ny",
 ]  # fmt: skip
 
 

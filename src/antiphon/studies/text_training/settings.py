@@ -71,7 +71,12 @@ class TextTraining:
     save_every: int | None = None
     """Steps between checkpoints; a tenth of all if not given."""
 
-    def __post_init__(self) -> None:
+    def checked(self) -> "TextTraining":
+        """The same, once it is known to make sense.
+
+        Raises:
+            UserError: a number out of range, or two settings that exclude each other.
+        """
         for name in ("steps", "batch"):
             if getattr(self, name) < 1:
                 raise UserError("usage", f"--{name} is {getattr(self, name)}", "give at least 1")
@@ -88,6 +93,7 @@ class TextTraining:
             raise UserError("usage", "--lora on a new model", "train all of its weights: leave out --lora")
         if self.lora_alpha is not None and self.lora is None:
             raise UserError("usage", "--lora-alpha without --lora", "add --lora 16, or leave it out")
+        return self
 
     @property
     def is_new(self) -> bool:
@@ -137,7 +143,7 @@ class NashMDSettings:
     """Be preferred to a mixture of oneself and the start (arXiv 2312.00886, Nash-MD)."""
 
     preference: str = ""
-    """Who judges: raters.py:function, of (prompt, first, second) or (prompt, text)."""
+    """Who judges: raters.py:function, a folder of preference-model, or a JSONL file of pairs."""
 
     tau: float = 0.02
     """Pull towards the start."""
@@ -163,7 +169,7 @@ class NashEMASettings:
     """Be preferred to an average of one's own past (arXiv 2312.00886, Nash-EMA)."""
 
     preference: str = ""
-    """Who judges: raters.py:function, of (prompt, first, second) or (prompt, text)."""
+    """Who judges: raters.py:function, a folder of preference-model, or a JSONL file of pairs."""
 
     tau: float = 0.02
     """Pull towards the start."""
@@ -185,11 +191,44 @@ class NashEMASettings:
 
 
 @dataclass(frozen=True)
+class OnlineIPOSettings:
+    """Be preferred among one's own completions (arXiv 2403.08635, online IPO and IPO-MD)."""
+
+    preference: str = ""
+    """Who judges: raters.py:function, a folder of preference-model, or a JSONL file of pairs."""
+
+    tau: float = 0.02
+    """Pull towards the start."""
+
+    beta: float = 0.0
+    """Share of the start in what is sampled: above 0 it is IPO-MD."""
+
+    group: int = 2
+    """Completions of each prompt, compared with one another."""
+
+    temperature: float = 1.0
+    """Of sampling."""
+
+
+@dataclass(frozen=True)
+class DPOSettings:
+    """Prefer the chosen answers of the data, without a judge (arXiv 2305.18290 and 2310.12036)."""
+
+    tau: float = 0.1
+    """Pull towards the start."""
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """A judge learns from pairs: reward-model scores one answer, preference-model compares two."""
+
+
+@dataclass(frozen=True)
 class RLHFSettings:
     """Climb a score, pulled back to the start."""
 
     preference: str = ""
-    """Who scores: raters.py:function of (prompt, text)."""
+    """Who scores: raters.py:function, a folder of reward-model, or a JSONL file of pairs."""
 
     tau: float = 0.05
     """Pull towards the start, in units of the score."""
@@ -204,8 +243,13 @@ class RLHFSettings:
 SETTINGS: Mapping[str, type] = {
     "sft": SFTSettings,
     "gkd": GKDSettings,
+    "reward-model": JudgeSettings,
+    "preference-model": JudgeSettings,
+    "rlhf": RLHFSettings,
     "nash-md": NashMDSettings,
     "nash-ema": NashEMASettings,
-    "rlhf": RLHFSettings,
+    "online-ipo": OnlineIPOSettings,
+    "dpo": DPOSettings,
+    "ipo": DPOSettings,
 }
 """The methods by name, apart from the functions that plan them, so that ``--help`` loads no jax."""

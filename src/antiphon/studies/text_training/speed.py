@@ -4,6 +4,7 @@ import functools
 import resource
 import sys
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -43,3 +44,17 @@ def peak_memory() -> int:
         return int(statistics["peak_bytes_in_use"])
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+def free_memory() -> int | None:
+    """Bytes that a training may still take; None where nobody says."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    if jax.default_backend() != "cpu":
+        limit = statistics.get("bytes_limit")
+        return None if limit is None else int(limit) - int(statistics.get("bytes_in_use", 0))
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    line = next((line for line in lines if line.startswith("MemAvailable:")), None)
+    return None if line is None else int(line.split()[1]) * 1024

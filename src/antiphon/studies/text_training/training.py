@@ -13,12 +13,11 @@ import numpy as np
 from antiphon.core import trees
 from antiphon.core.errors import UserError
 from antiphon.core.files import file_sha256
-from antiphon.nets.llama import merged
 from antiphon.nets.lora_files import save_adapter
-from antiphon.studies.text_training.job import Job, Plan, default_rate, policy_of
+from antiphon.studies.text_training.job import Fixed, Job, Plan, Say, decoder_of, default_rate
 from antiphon.studies.text_training.plans import METHODS, TextMethod
 from antiphon.studies.text_training.settings import SETTINGS, TextTraining
-from antiphon.studies.text_training.speed import forward_work, matmul_rate, peak_memory
+from antiphon.studies.text_training.speed import forward_work, free_memory, matmul_rate, peak_memory
 from antiphon.studies.text_training.watching import Samples, Watch
 from antiphon.train.checkpoint import CheckpointFolder
 from antiphon.train.errors import Interrupted, NotFinite, RunError
@@ -34,8 +33,6 @@ _WRITTEN = 64  # tokens of a completion where neither data nor user says
 _CHUNK_WORK = 1e11  # operations between two visits to the host: about a second on two cores
 _LONGEST_CHUNK = 20
 _SHOWN_BAD = 5
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def train_text(
         UserError: data, model, judge or settings that cannot be used.
         RunError: the disk refused, or a metric is not finite; the last good weights are then in ``out``.
     """
-    kind = METHODS[method]
+    kind, training = METHODS[method], training.checked()
     settings = SETTINGS[method]() if settings is None else settings
     if training.data is None:
         raise UserError("usage", "no --data is given", "add a JSONL file, such as --data pairs.jsonl")
@@ -119,10 +116,10 @@ def train_text(
     else:
         run = RunDirectory.resume(resume, config, say=say)
     model = start_model(training, records, run.path / "start")
-    job = make_job(kind, training, settings, model, records)
-    _say_rows(records, job, say)
+    job = make_job(kind, training, settings, model, records, run, say)
+    _say_rows(records, job)
     plan = kind.plan(job, settings)
-    return _train(method, plan, job, records, run, out, say)
+    return _train(method, plan, job, records, out)
 
 
 def newest_run(out: Path, method: str) -> Path:
@@ -139,6 +136,21 @@ def newest_run(out: Path, method: str) -> Path:
             "file", f"{out} holds no run of {method} to resume", "give the folder that --out made"
         )
     return runs[-1]
+
+
+def check_memory(weights: int) -> None:
+    """Before a model that cannot fit takes the machine with it.
+
+    Raises:
+        UserError: weights, gradient, moments and a copy, in float32, exceed what is free.
+    """
+    needed, free = 5 * 4 * weights, free_memory()
+    if free is not None and needed > free:
+        raise UserError(
+            "memory",
+            f"training {weights:,} weights takes {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} are free",
+            "choose a smaller model, or train an adapter: --lora 16",
+        )
 
 
 def prepare(out: Path) -> None:
@@ -165,18 +177,19 @@ def start_model(training: TextTraining, records: Records, start: Path) -> TextMo
         return TextModel.load(training.model, dtype)
     if (start / "config.json").is_file():
         return replace(TextModel.load(str(start)), name=training.model)
+    weights = _weights_of(training.model)
+    check_memory(weights)
     chat = any(not isinstance(record.prompt, str) for record in records.good)
     tokenizer = train_tokenizer(_texts(records), training.vocabulary, chat=chat)
-    model = new_model(
-        training.model, _weights_of(training.model), tokenizer, context=training.context, seed=training.seed
-    )
+    model = new_model(training.model, weights, tokenizer, context=training.context, seed=training.seed)
     model.export(start)
     return model
 
 
 def make_job(
-    kind: TextMethod, training: TextTraining, settings: Any, model: TextModel, records: Records
-) -> Job:
+    kind: TextMethod, training: TextTraining, settings: Any, model: TextModel, records: Records,
+    run: RunDirectory, say: Say,
+) -> Job:  # fmt: skip
     """Rows as tokens, and the model as a policy.
 
     Raises:
@@ -197,52 +210,58 @@ def make_job(
             records, model.tokenizer, model.config.context, answers=answers, new_tokens=new,
             prompt_tokens=training.prompt_tokens, plain=training.plain, sampled=True,
         )  # fmt: skip
-    policy, params, lora = policy_of(model, training, new)
+    decoder, params = decoder_of(model, training, new)
+    check_memory(trees.count(params))
     rate = training.learning_rate
     if rate is None:
         rate = kind.rate * default_rate(training, trees.count(model.params))
-    return Job(training, model, policy, params, lora, examples, rate)
+    return Job(training, model, decoder, params, examples, rate, run, say)
 
 
-def export(job: Job, params: Any, out: Path) -> None:
+def export(plan: Plan, job: Job, params: Any, out: Path) -> None:
     """The model as a folder that ``text generate`` and other libraries load.
 
     Raises:
         OSError: the disk refused.
     """
-    if job.lora is not None:
-        save_adapter(out, job.lora, params, base=job.training.model)
+    if plan.export is not None:
+        plan.export(params, out)
+    elif job.decoder.lora is not None:
+        save_adapter(out, job.decoder.lora, params, base=job.training.model)
         job.model.tokenizer.save(out)
     else:
-        replace(job.model, params=merged(job.weights(params))).export(out)
+        replace(job.model, params=params).export(out)
 
 
-def _train(
-    method: str, plan: Plan, job: Job, records: Records, run: RunDirectory, out: Path, say: Say
-) -> Trained:
-    training, examples = job.training, job.examples
+def _train(method: str, plan: Plan, job: Job, records: Records, out: Path) -> Trained:
+    training, examples, run = job.training, job.examples, job.run
     rows = rows_of_step(len(examples), training.batch, training.seed)
-    widths = examples.prompts.tokens.shape[1], job.decoding.new_tokens
+    widths = examples.prompts.tokens.shape[1], job.decoder.decoding.new_tokens
     forward = training.batch * forward_work(job.model.config, *widths)
     rate = matmul_rate() if plan.passes else 0.0
     watch = Watch(method, plan.show, _token_counter(plan, job, rows), plan.passes * forward, rate)
     hooks: list[Hook] = [watch]
     sample_every = max(training.steps // 4, 1) if training.sample_every is None else training.sample_every
-    if sample_every:
-        samples = Samples(job, plan.params_of, watch, run.media / "samples.jsonl")
+    if sample_every and plan.samples:
+        samples = Samples(job, watch, run.media / "samples.jsonl")
         hooks.append(every(sample_every, samples))
     save_every = training.save_every or max(training.steps // 10, 1)
     # Three visits at least, for the first holds the compilation and tells no pace.
     most = max(min(_LONGEST_CHUNK, training.steps // 3, save_every), 1)
     chunk = int(np.clip(_CHUNK_WORK / ((plan.passes or 4) * forward), 1, most))
-    say(
-        f"{method}: {job.model.name}, {trees.count(job.params):,} weights learn, {len(examples)} rows of "
-        f"{widths[0]} + {widths[1]} tokens ({examples.padding:.0%} padding), learning rate {job.rate:.2g}"
+    job.say(
+        f"{method}: {job.model.name}, {trees.count(plan.state.params):,} weights learn, {len(examples)} rows "
+        f"of {widths[0]} + {widths[1]} tokens ({examples.padding:.0%} padding), learning rate {job.rate:.2g}"
     )
+
+    def step(state: Any, batch: Any, key: Any, fixed: Fixed) -> tuple[Any, Any]:
+        return plan.method(fixed).step(state, batch, key)
+
     stopped = None
     try:
         state = fit(
-            plan.step, plan.state, steps=training.steps, key=jax.random.key(training.seed),
+            step, plan.state, steps=training.steps, key=jax.random.key(training.seed),
+            fixed={**job.fixed, **plan.fixed},
             batches=lambda step: plan.batch(rows(step)), chunk=chunk, run=run, name=method, hooks=hooks,
             checkpoint_every=max(save_every // chunk, 1), progress="quiet",
         )  # fmt: skip
@@ -252,7 +271,7 @@ def _train(
         stopped = f"the training was stopped after step {done} of {training.steps}, and all of it is saved"
     except NotFinite as broken:
         watch.close()
-        kept = _keep_last_good(plan, job, run, method, out)
+        kept = _keep_last_good(plan, job, method, out)
         if plan.judge is not None and plan.judge.trouble:
             raise plan.judge.trouble[0] from broken
         lines = ", ".join(str(line) for line in examples.lines[rows(broken.step - 1)])
@@ -261,7 +280,7 @@ def _train(
             "lower --learning-rate, or mend the data",
         ) from broken
     watch.close()
-    export(job, plan.params_of(state), out)
+    export(plan, job, state.params, out)
     pace = watch.pace
     return Trained(
         path=out, run=run.path, steps=done, rows=len(examples), bad=(*records.bad, *examples.bad),
@@ -271,12 +290,12 @@ def _train(
     )  # fmt: skip
 
 
-def _keep_last_good(plan: Plan, job: Job, run: RunDirectory, method: str, out: Path) -> str:
+def _keep_last_good(plan: Plan, job: Job, method: str, out: Path) -> str:
     """Writes the model of the last good checkpoint, and says so."""
-    found = CheckpointFolder(run.checkpoints / method).latest_good(plan.state)
+    found = CheckpointFolder(job.run.checkpoints / method).latest_good(plan.state)
     if found is None:
         return ""
-    export(job, plan.params_of(found.state), out)
+    export(plan, job, found.state.params, out)
     return f", and {out} holds the weights of step {found.step}"
 
 
@@ -297,8 +316,9 @@ def _token_counter(plan: Plan, job: Job, rows: Callable[[int], np.ndarray]) -> C
     return count
 
 
-def _say_rows(records: Records, job: Job, say: Say) -> None:
+def _say_rows(records: Records, job: Job) -> None:
     """Which rows were left out, and whether one long row makes all of them wide."""
+    say = job.say
     bad = (*records.bad, *job.examples.bad)
     for row in bad[:_SHOWN_BAD]:
         say(f"{records.path}: {row}")

@@ -8,15 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from antiphon.nets.llama_decoding import Prompts
-from antiphon.studies.text_training.job import Job
+from antiphon.studies.text_training.job import Fixed, Job
 from antiphon.train.hooks import FitInfo, Stop
 from antiphon.train.progress import say
 
@@ -135,26 +134,25 @@ class Watch:
 class Samples:
     """Writes what the model says to the first prompts, for the reader and into ``media/samples.jsonl``."""
 
-    def __init__(
-        self, job: Job, params_of: Callable[[Any], PyTree], watch: Watch, path: Path, count: int = 2
-    ):
+    def __init__(self, job: Job, watch: Watch, path: Path, count: int = 2) -> None:
         """Choose the prompts.
 
         Args:
             job: the model and the rows.
-            params_of: parameters in a state.
             watch: shows them, and does not count their time.
             path: of the file.
             count: prompts.
         """
-        self._job, self._params_of, self._watch, self._path = job, params_of, watch, path
-        room = job.model.config.context - job.decoding.new_tokens
+        self._job, self._watch, self._path = job, watch, path
+        room = job.model.config.context - job.decoder.decoding.new_tokens
         length = np.asarray(job.examples.prompts.length)
         self._rows = np.flatnonzero(length <= room)[:count]
         self._width = int(min(job.examples.prompts.tokens.shape[1], room))
-        self._draw = jax.jit(
-            lambda params, prompts: job.policy.sample(params, jax.random.key(0), prompts, temperature=0.0)
-        )
+
+        def draw(fixed: Fixed, params: PyTree, prompts: Prompts) -> Array:
+            return job.policy(fixed).sample(params, jax.random.key(0), prompts, temperature=0.0)
+
+        self._draw = jax.jit(draw)
 
     def __call__(self, info: FitInfo) -> Stop | None:
         """Greedy completions of the prompts."""
@@ -163,7 +161,7 @@ class Samples:
         began = time.monotonic()
         prompts = self._job.prompts(self._rows)
         shown = Prompts(jnp.asarray(prompts.tokens[:, : self._width]), jnp.asarray(prompts.length))
-        tokens = np.asarray(self._draw(self._params_of(info.state), shown))
+        tokens = np.asarray(self._draw(self._job.fixed, info.state.params, shown))
         stop, decode = self._job.model.tokenizer.stop, self._job.model.tokenizer.decode
         with open(self._path, "a", encoding="utf-8") as file:
             for row, made in zip(self._rows, tokens, strict=True):

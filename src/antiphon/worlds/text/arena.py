@@ -9,8 +9,8 @@ import numpy as np
 from antiphon.core import statistics
 from antiphon.core.errors import UserError
 
-Compare = Callable[[str, str, str], float]
-"""``(prompt, first, second)`` to the probability that the first is preferred."""
+Compare = Callable[[list[str], list[str], list[str]], list[float]]
+"""``(prompts, firsts, seconds)`` to the probabilities that the first is preferred."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,15 @@ def play(
     wins, low, high = (np.full((count, count), 0.5) for _ in range(3))
     for i in range(count):
         for j in range(i + 1, count):
-            sides = zip(prompts, completions[i], completions[j], strict=True)
-            total = float(
-                sum(0.5 if first == second else compare(x, first, second) for x, first, second in sides)
+            first, second = list(completions[i]), list(completions[j])
+            # Whatever the judge, a text is as good as itself.
+            apart = [place for place in range(pairs) if first[place] != second[place]]
+            said = (
+                []
+                if not apart
+                else compare(*([side[place] for place in apart] for side in (list(prompts), first, second)))
             )
+            total = 0.5 * (pairs - len(apart)) + float(sum(said))
             below = statistics.proportion(max(math.floor(total + 1e-9), 0), pairs)
             above = statistics.proportion(min(math.ceil(total - 1e-9), pairs), pairs)
             wins[i, j], low[i, j], high[i, j] = total / pairs, below.low, above.high
