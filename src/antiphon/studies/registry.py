@@ -73,6 +73,12 @@ STUDIES: tuple[StudyEntry, ...] = (
         module="antiphon.studies.mfg_imitation",
     ),
     StudyEntry(
+        name="platform",
+        paper="arXiv 2310.04266",
+        title="Floating platforms: precise, robust, carried over to another simulator, and to the robot",
+        module="antiphon.studies.platform",
+    ),
+    StudyEntry(
         name="nlhf",
         paper="arXiv 2312.00886",
         title="Nash learning on tables of preferences: the theorem and the examples, exactly",

@@ -21,7 +21,14 @@ from antiphon.worlds.platform.robustness import (
     situation,
     spans,
 )
-from antiphon.worlds.platform.robustness_tables import as_json, as_markdown, dead_grid, matrix_cells
+from antiphon.worlds.platform.robustness_tables import (
+    as_json,
+    as_markdown,
+    dead_grid,
+    matrix_cells,
+    row_json,
+    row_of_json,
+)
 from antiphon.worlds.platform.tasks import find_task
 
 POSE = find_task("go-to-pose")
@@ -82,6 +89,7 @@ def test_one_row_has_every_condition_and_every_pattern():
     assert np.isfinite(dead_grid(row)).all()
     assert matrix_cells([row], "PT5")[0][0] == "nominal"
     assert as_json([row])[0]["dead"]["0+5"]["n"] == 2
+    assert row_of_json(row_json(row)) == row
     said = as_markdown([row], "Robustness")
     assert "| nominal | 0.000 ± 0.000 |" in said
     assert "pid (6, told)" in said

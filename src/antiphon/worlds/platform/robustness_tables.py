@@ -1,5 +1,7 @@
 """The matrix of conditions and pilots as JSON, as Markdown and as a picture."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -34,6 +36,28 @@ def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def row_json(row: Row) -> str:
+    """One row as text, for `row_of_json`."""
+    return json.dumps(as_json([row])[0])
+
+
+def row_of_json(text: str) -> Row:
+    """A row from its text."""
+    told = json.loads(text)
+
+    def read(one: Mapping[str, Any]) -> Interval:
+        # What is not finite was written as nothing.
+        low, high = (math.nan if one[end] is None else one[end] for end in ("low", "high"))
+        return Interval(one["estimate"], low, high, one["n"])
+
+    return Row(
+        pilot=told["pilot"], episodes=told["episodes"], pattern_episodes=told["pattern_episodes"],
+        figures={c: {f: read(one) for f, one in found.items()} for c, found in told["conditions"].items()},
+        dead={tuple(map(int, key.split("+"))): read(one) for key, one in told["dead"].items()},
+        told=told["told"],
+    )  # fmt: skip
 
 
 def figures_of(rows: Sequence[Row]) -> tuple[str, ...]:
