@@ -14,7 +14,7 @@ from antiphon.worlds.platform.tasks import SPATIAL_TASKS, Spawn, Task, find_spat
 ENERGY = 0.2
 """Cost of the mean of the valves: twice the world's own. Measured: half the air, 4 points of OT1 less."""
 VELOCITY_ENERGY = 0.5
-"""Of tasks that keep a velocity. Once it is right no valve need open, and at 0.2 half of them or more do."""
+"""Of tasks that keep a velocity, for each thing to hold. Once it is held no valve need open; at 0.2 half do."""
 ROBUST = "robust"
 """The disturbances that a policy is trained under which is to find out what is broken."""
 SURENESS = -2e-3
@@ -76,8 +76,10 @@ def platform_method(
 
 def task_reward(task: Task) -> Reward:
     """The weights with which a task is learnt."""
-    moving = task.velocity or task.angular_velocity
-    return Reward(energy=VELOCITY_ENERGY if moving else ENERGY)
+    if not task.velocity:
+        return Reward(energy=ENERGY)
+    # Two things to hold earn twice as much, and would pay for twice the air.
+    return Reward(energy=VELOCITY_ENERGY * (2.0 if task.heading or task.angular_velocity else 1.0))
 
 
 def training_spawn(task: Task) -> Spawn | None:
