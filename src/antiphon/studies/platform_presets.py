@@ -14,7 +14,7 @@ from antiphon.worlds.platform.tasks import SPATIAL_TASKS, Spawn, Task, find_spat
 ENERGY = 0.2
 """Cost of the mean of the valves: twice the world's own. Measured: half the air, 4 points of OT1 less."""
 VELOCITY_ENERGY = 0.5
-"""Of tasks that keep a velocity, for each thing to hold. Once it is held no valve need open; at 0.2 half do."""
+"""Of tasks that keep a velocity, for each thing to hold. At 0.2 half of the valves or more stay open."""
 ROBUST = "robust"
 """The disturbances that a policy is trained under which is to find out what is broken."""
 SURENESS = -2e-3

@@ -51,8 +51,8 @@ class TrainArguments:
     """Environments side by side."""
 
     energy: float | None = None
-    """What open valves cost; more saves air. By default 0.2, 0.5 or 1 where a velocity is kept, or 0.03 a valve
-    with --observation drift."""
+    """What open valves cost; more saves air. By default 0.2, where a velocity is kept 0.5 or 1, or 0.03 a
+    valve with --observation drift."""
 
     robust: bool = False
     """Train a policy that finds out in flight which valves are dead and what pushes it, under dead valves,
