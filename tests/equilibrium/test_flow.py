@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from antiphon.equilibrium import FlowProblem, Neighbours, best_response, exploitability, flow, policy_values
+from antiphon.equilibrium.diagonals import diagonals
 from antiphon.equilibrium.flow import occupancy
 from antiphon.equilibrium.kernel import dense, expect, push
+from antiphon.equilibrium.policy_moves import policy_moves
 from antiphon.worlds.meanfield.garnet import garnet
 
 measure = jax.jit(lambda game, policy: FlowProblem(game).measure(policy))
@@ -70,8 +72,9 @@ def test_value_of_everybody_is_the_reward_of_the_crowd():
     np.testing.assert_allclose(measure(game, policy).value, earned, rtol=1e-5)
 
 
-def test_mass_is_kept_over_a_thousand_steps():
-    game = garnet(jax.random.key(7), "coupled", horizon=1000)
+@pytest.mark.parametrize("kind", ["alone", "coupled"])
+def test_mass_is_kept_over_a_thousand_steps(kind):
+    game = garnet(jax.random.key(7), kind, horizon=1000)
     crowd = run(game, random_policy(8, game))
     np.testing.assert_allclose(jnp.sum(crowd, (1, 2)), 1.0, atol=1e-6)
 
@@ -97,6 +100,31 @@ def test_sparse_kernels_mean_their_tables():
         np.testing.assert_allclose(jnp.sum(table, -1), 1.0, rtol=1e-5)
         np.testing.assert_allclose(push(sparse, joint), push(table, joint), rtol=1e-5)
         np.testing.assert_allclose(expect(sparse, value), expect(table, value), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("populations", [(), (2,)])
+def test_moves_under_a_policy_are_the_kernels_whatever_their_form(populations):
+    key = jax.random.split(jax.random.key(13), 4)
+    shape, horizon = (*populations, 7, 3), 4
+    # Steps of −2, 0 and 1 that stay among the states, as successors, as diagonals and as a table.
+    states = np.clip(np.arange(7)[:, None, None] + np.array([-2, 0, 1]), 0, 6) + np.zeros((*shape, 1), int)
+    chances = np.asarray(jax.random.dirichlet(key[0], jnp.ones(3), shape))
+    listed = Neighbours(jnp.asarray(states), jnp.asarray(chances))
+    policy = jax.random.dirichlet(key[1], jnp.ones(3), (horizon, *shape[:-1]))
+    start = jax.random.dirichlet(key[2], jnp.ones(7), populations)
+    paid = jax.random.normal(key[3], (horizon, *shape[:-1]))
+    assert policy_moves(listed, policy) is None
+    for kernel in (dense(listed, 7), diagonals(states, chances)):
+        moves = policy_moves(kernel, policy)
+        assert moves is not None
+        now, ahead = start, jnp.zeros_like(start)
+        for t, place in enumerate(moves.follow(start)):
+            np.testing.assert_allclose(place, now, rtol=1e-5, atol=1e-7)
+            now = push(listed, now[..., None] * policy[t])
+        after = moves.values_after(paid)
+        for t in reversed(range(horizon)):
+            np.testing.assert_allclose(after[t], ahead, rtol=1e-5, atol=1e-5)
+            ahead = paid[t] + jnp.sum(policy[t] * expect(listed, ahead), -1)
 
 
 def test_a_batch_of_games_is_one_vmap():

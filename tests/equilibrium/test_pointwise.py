@@ -70,6 +70,38 @@ def test_a_class_without_the_decorator_is_named():
         mean_field_game(Plain())
 
 
+def test_what_is_missing_is_named():
+    with pytest.raises(UserError, match=r"no function reward; write def reward\(self, state, action, mean_f"):
+        mean_field_game(broken(SusceptibleInfected, reward=None))
+    with pytest.raises(UserError, match="has no n_actions"):
+        mean_field_game(broken(SusceptibleInfected, n_actions=None))
+    with pytest.raises(UserError, match="n_states of Broken is 0"):
+        mean_field_game(broken(SusceptibleInfected, n_states=0))
+    with pytest.raises(UserError, match="no function major_start"):
+        major_minor_game(broken(SIS, major_start=None))
+
+
+def test_other_arguments_are_named():
+    with pytest.raises(
+        UserError, match=r"reward of Broken takes \(s, a\); write def reward\(self, state, act"
+    ):
+        mean_field_game(broken(SusceptibleInfected, reward=lambda self, s, a: 0.0))
+    with pytest.raises(
+        UserError, match=r"write def major_next_state\(self, major_state, major_action, mean_"
+    ):
+        major_minor_game(broken(SIS, major_next_state=lambda self, s: jnp.array([0.5, 0.5])))
+
+
+def test_a_question_about_a_state_is_named_with_its_line():
+    def reward(self, state, action, mean_field, time):
+        if state == 1:
+            return -1.0
+        return 0.0
+
+    with pytest.raises(UserError, match=r"reward asks at test_pointwise\.py, line \d+, .*jnp\.where"):
+        mean_field_game(broken(SusceptibleInfected, reward=reward))
+
+
 def test_coefficients_are_leaves_and_sizes_are_not():
     @rules
     class Small(SusceptibleInfected):

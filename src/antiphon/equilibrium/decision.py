@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from antiphon.equilibrium.game import MeanFieldGame
 from antiphon.equilibrium.kernel import Kernel, cast, expect, push
+from antiphon.equilibrium.policy_moves import PolicyMoves, policy_moves
 from antiphon.equilibrium.problem import best_value, mean_value
 from antiphon.equilibrium.tables import Tables
 
@@ -59,10 +60,17 @@ class DecisionProblem:
         bonus: Float[Array, "T *P S A"] | None = None,
     ) -> Float[Array, "T *P S A"]:
         """Q of a player of ``policy``: Q_t = r_t + P_t Σ_a π_{t+1} Q_{t+1}."""
-        return self._backward(lambda q, pi: mean_value(q, pi, tau), policy, bonus)
+        moves = self._moves(policy)
+        if moves is None:
+            return self._backward(lambda q, pi: mean_value(q, pi, tau), policy, bonus)
+        reward = self.reward if bonus is None else self.reward + bonus
+        return reward + self.expected(moves.values_after(mean_value(reward, policy, tau)))
 
     def occupancy(self, policy: Float[Array, "T *P S A"]) -> Float[Array, "T *P S A"]:
         """Where a player of ``policy`` is, and what it does there."""
+        moves = self._moves(policy)
+        if moves is not None:
+            return moves.follow(self.start)[..., None] * policy
         steps, kernel_at = self._kernels()
 
         def step(state: Array, at: tuple[Any, Array]) -> tuple[Array, Array]:
@@ -97,6 +105,11 @@ class DecisionProblem:
         if tau is None:
             return value
         return value + jnp.sum(self.seen * mean_value(jnp.zeros_like(policy), policy, tau))
+
+    def _moves(self, policy: Array) -> PolicyMoves | None:
+        """The kernel under a policy, where no crowd changes it."""
+        kept = self.tables.kernel
+        return None if kept is None else policy_moves(kept, policy)
 
     def _backward(self, close: Close, policy: Array, bonus: Array | None) -> Array:
         steps, kernel_at = self._kernels()

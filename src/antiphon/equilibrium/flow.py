@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from antiphon.equilibrium.decision import DecisionProblem, Entropy
 from antiphon.equilibrium.game import MeanFieldGame
 from antiphon.equilibrium.kernel import Kernel, cast, push
+from antiphon.equilibrium.policy_moves import policy_moves
 from antiphon.equilibrium.problem import Gap, best_value
 from antiphon.equilibrium.tables import Tables, game_tables
 
@@ -142,6 +143,12 @@ def _run(
     game: MeanFieldGame, tables: Tables, policy: Array, keep: bool
 ) -> tuple[Float[Array, "T *P S A"], Kernel | None]:
     """The flow, and the kernels along it if they are worth keeping."""
+    moves = None if tables.kernel is None else policy_moves(cast(tables.kernel, policy.dtype), policy)
+    if moves is not None:
+        mean_field = moves.follow(game.init().astype(policy.dtype))
+        # Where no crowd changes the kernel the flow is linear, so that its rounding is mended all at once.
+        mean_field = mean_field / jnp.sum(mean_field, axis=-1, keepdims=True)
+        return mean_field[..., None] * policy, None
     moved = tables.kernel is None
     crowd_now = jax.ShapeDtypeStruct(policy.shape[1:], policy.dtype)
     shapes = jax.tree.leaves(jax.eval_shape(game.kernel, 0, crowd_now)) if moved else []

@@ -23,6 +23,13 @@ from antiphon.equilibrium.pointwise_checks import (
     check_successors,
 )
 from antiphon.equilibrium.pointwise_rules import MajorMinorRules, PointwiseRules
+from antiphon.equilibrium.pointwise_signatures import (
+    MAJOR_MINOR_FUNCTIONS,
+    MAJOR_SIZES,
+    PLAIN_FUNCTIONS,
+    SIZES,
+    check_signatures,
+)
 
 _TIMES = 100  # Rules that read the time are asked at so many times at most, evenly spread.
 
@@ -147,11 +154,13 @@ def mean_field_game(rules: PointwiseRules) -> PointwiseGame:
     """A plain mean field game from its rules.
 
     Raises:
-        UserError: a distribution that is none, a wrong shape, or a reward that is not finite; the sentence
-            names the state, the action and the time.
+        UserError: a function that is missing, has other arguments or cannot be traced, a distribution that
+            is none, a wrong shape, or a reward that is not finite; the sentence names the state, the action
+            and the time.
     """
     game = PointwiseGame(rules)
     check_pytree(rules)
+    check_signatures(rules, SIZES, PLAIN_FUNCTIONS)
     check_start("start", rules.start, game.n_states)
     names, size = ("state", "action"), game.n_states
     uniform = jnp.full((game.n_states, game.n_actions), 1.0 / (game.n_states * game.n_actions))
@@ -184,6 +193,7 @@ def major_minor_game(rules: MajorMinorRules) -> PointwiseMajorMinorGame:
     """
     game = PointwiseMajorMinorGame(rules)
     check_pytree(rules)
+    check_signatures(rules, MAJOR_SIZES, MAJOR_MINOR_FUNCTIONS)
     check_start("start", rules.start, game.n_states)
     check_start("major_start", rules.major_start, game.n_major_states)
     mean_field = jnp.full(game.n_states, 1.0 / game.n_states)

@@ -3,11 +3,11 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from antiphon.core.errors import UserError
+from antiphon.equilibrium.pointwise_signatures import traced_shape
 
 
 def check_pytree(rules: Any) -> None:
@@ -56,19 +56,17 @@ def check_shapes(
         rest: arguments after it.
         prefix: of the functions' names.
     """
-    zeros = (0, 0, mean_field, *rest)
+    given = (mean_field, *rest)
     where = ", ".join(f"{name} 0" for name in names) + ", time 0"
-    found = jax.eval_shape(lambda: jnp.asarray(transition(*zeros)))
-    if found.shape != (size,):
+    found = traced_shape(f"{prefix}next_state", transition, 2, given)
+    if found != (size,):
         raise UserError(
-            "shape", f"{prefix}next_state has shape {list(found.shape)} at {where}",
+            "shape", f"{prefix}next_state has shape {list(found)} at {where}",
             f"return one probability for each of {size} states",
         )  # fmt: skip
-    paid = jax.eval_shape(lambda: jnp.asarray(reward(*zeros)))
-    if paid.shape != ():
-        raise UserError(
-            "shape", f"{prefix}reward has shape {list(paid.shape)} at {where}", "return one number"
-        )
+    paid = traced_shape(f"{prefix}reward", reward, 2, given)
+    if paid != ():
+        raise UserError("shape", f"{prefix}reward has shape {list(paid)} at {where}", "return one number")
 
 
 def check_successors(states: np.ndarray, n_states: int) -> None:

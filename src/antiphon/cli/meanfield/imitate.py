@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from antiphon.cli.meanfield.problems import begin, find_game
+from antiphon.cli.meanfield.solvers import MOST_FOR_NEWTON
 from antiphon.cli.nearest import nearest
 from antiphon.cli.output import emit, say, show_table
 from antiphon.cli.parsing import parse
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 METHODS = ("cloning", "vanilla", "mfc")
 DIVERGENCES = ("js", "l1", "l2")
-MOST_TO_SOLVE = 1000
-"""Pairs of time and state up to which the expert is found by Newton's method."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def _expert(arguments: ImitateArguments, game: Any) -> "Array":
         return _expert_from(arguments.expert, problem.uniform())
     if hasattr(getattr(game, "rules", None), "expert"):
         return game.rules.expert()
-    if game.horizon * game.n_states > MOST_TO_SOLVE:
+    if game.horizon * game.n_states > MOST_FOR_NEWTON:
         raise UserError(
             "expert",
             f"{arguments.game} has {game.horizon} × {game.n_states} times and states, too many to solve here",

@@ -39,7 +39,11 @@ class SimulateArguments:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints what everybody earns: on the grid, in the mean field, among N, and who deviates."""
+    """Prints what everybody earns: on the grid, in the mean field, among N, and what deviating gains.
+
+    The deviation is the best answer to the mean field, so that its gain is the ε of the N-player game up to
+    what a player could still gain by answering the other N − 1 as they happen to be.
+    """
     arguments = parse(SimulateArguments, argv, "antiphon meanfield simulate")
     if arguments.players < 1 or arguments.paths < 2:
         raise UserError(
@@ -59,7 +63,10 @@ def main(argv: Sequence[str]) -> int:
         sizes = {"players": arguments.players, "paths": arguments.paths}
         emit(sizes | exact | {name.replace(" ", "_"): kinds for name, kinds in found.items()})
         return 0
-    names = {"limit": "continuous mean field", "finite": f"{arguments.players} players"}
+    names = {
+        "limit": "continuous mean field", "finite": f"{arguments.players} players",
+        "epsilon": "gained by deviating",
+    }  # fmt: skip
     first = "value on the grid" if "grid" in exact else "value in the mean field"
     rows = [[first, *(f"{one:.4g}" for one in (value.values() if isinstance(value, dict) else [value]))]]
     for name, kinds in found.items():
@@ -86,7 +93,12 @@ def _plain(
     sizes = {"players": arguments.players, "paths": arguments.paths}
     finite = play(problem.game, policy, key, **sizes, deviation=policy)
     deviating = play(problem.game, policy, key, **sizes, deviation=answer)
-    return {"finite": mean(finite.value).as_dict(), "one deviates": mean(deviating.tagged).as_dict()}
+    # Both play on the same random numbers, so that chance is mostly the same in what is compared.
+    return {
+        "finite": mean(finite.value).as_dict(),
+        "one deviates": mean(deviating.tagged).as_dict(),
+        "epsilon": mean(deviating.tagged - finite.tagged).as_dict(),
+    }
 
 
 def _with_major_player(
@@ -111,7 +123,14 @@ def _with_major_player(
         "limit": roll(problem, policy, key, paths=arguments.paths),
         "finite": play(problem, policy, key, **sizes),
     } | {name: play(problem, policy, key, **sizes, deviation=other) for name, other in instead.items()}
-    return {
+    found = {
         name: {kind: mean(getattr(run.value, kind)).as_dict() for kind in ("minor", "major")}
         for name, run in runs.items()
     }
+    # On the same random numbers one tagged player keeps to the policy, or does not.
+    stays = play(problem, policy, key, **sizes, deviation=policy).value
+    gains = {
+        kind: mean(getattr(runs[f"{kind} deviates"].value, kind) - getattr(stays, kind)).as_dict()
+        for kind in ("minor", "major")
+    }
+    return found | {"epsilon": gains}

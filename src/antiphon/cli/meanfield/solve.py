@@ -1,5 +1,6 @@
 """``antiphon meanfield solve``: an equilibrium, and how far from one every policy on the way is."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ class SolveArguments:
 
     solver: Annotated[str, tyro.conf.arg(metavar="NAME")] = "fictitious-play"
     """fictitious-play, line-search, mirror-descent, munchausen, optimistic, extragradient, fixed-point,
-    boltzmann, prior-descent, mf-omo, mean-field-control or stackelberg."""
+    boltzmann, prior-descent, mf-omo, newton, mean-field-control or stackelberg."""
 
     iterations: int = 100
     """How many."""
@@ -41,7 +42,8 @@ class SolveArguments:
     """The policy to begin with: all actions alike, always the first, always the last."""
 
     step_size: float | None = None
-    """Of mirror descent (per unit of reward) and of gradients, or the constant share of fictitious play."""
+    """Of mirror descent (per unit of reward) and of gradients, or the constant share that answers have in
+    fictitious play and, where it is below 1, in a damped fixed point iteration."""
 
     temperature: float | None = None
     """Of soft best responses, in units of reward; for munchausen the price of entropy."""
@@ -90,11 +92,13 @@ def main(argv: Sequence[str]) -> int:
         problem, solver, arguments.iterations, start=_start(arguments.start, problem),
         tolerance=arguments.tolerance, paths=arguments.paths, seed=arguments.seed, tau=arguments.tau,
     )  # fmt: skip
+    history = history_of(solution)
+    _check_numbers(arguments.game, history)
     found = {
         "game": arguments.game, "set": list(arguments.set), "grid": arguments.grid,
         "projection": arguments.projection, "float64": arguments.float64, "solver": arguments.solver,
         "discount": arguments.discount,
-        "history": history_of(solution), "seconds_per_iteration": solution.seconds_per_iteration,
+        "history": history, "seconds_per_iteration": solution.seconds_per_iteration,
         "compile_seconds": solution.compile_seconds,
     }  # fmt: skip
     if arguments.out is not None:
@@ -134,6 +138,19 @@ def _check(arguments: SolveArguments) -> None:
         raise UserError("tau", f"--tau is {arguments.tau}", "give a number > 0, or leave it out")
     if arguments.paths < 1:
         raise UserError("paths", f"--paths is {arguments.paths}", "ask for at least one")
+
+
+def _check_numbers(game: str, history: list[dict[str, Any]]) -> None:
+    """Refuses a history that ends in what is no number."""
+    last = history[-1]["exploitability"]
+    gaps = last.values() if isinstance(last, dict) else [last]
+    if not all(map(math.isfinite, gaps)):
+        raise UserError(
+            "number",
+            f"the exploitability of {game} is no finite number at iteration {history[-1]['iteration']}: "
+            "a reward is infinite where nobody is (a logarithm of the crowd?), or steps are too long",
+            "add a small number such as 1e-6 inside the logarithm, or give a smaller --step-size",
+        )
 
 
 def _start(name: str, problem: "Problem") -> Any:

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 SOLVERS = (
     "fictitious-play", "line-search", "mirror-descent", "munchausen", "optimistic", "extragradient",
-    "fixed-point", "boltzmann", "prior-descent", "mf-omo", "mean-field-control", "stackelberg",
+    "fixed-point", "boltzmann", "prior-descent", "mf-omo", "newton", "mean-field-control", "stackelberg",
 )  # fmt: skip
-_PLAIN_ONLY = ("mf-omo", "mean-field-control")
+MOST_FOR_NEWTON = 1000
+"""Pairs of time and state up to which an equilibrium is found by Newton's method."""
+_PLAIN_ONLY = ("mf-omo", "newton", "mean-field-control")
 
 
 def check_solver(name: str) -> None:
@@ -47,6 +49,7 @@ def find_solver(
         MirrorDescent,
         MunchausenMirrorDescent,
     )
+    from antiphon.methods.newton_cooling import NewtonCooling
     from antiphon.methods.optimistic_mirror_descent import OptimisticMirrorDescent
     from antiphon.methods.prior_descent import PriorDescent
 
@@ -57,6 +60,8 @@ def find_solver(
         raise UserError(
             "solver", f"{name} is for games with a horizon and without a major player", "use fictitious-play"
         )
+    if name == "newton":
+        _check_newton(problem)
     step, small = (1.0, 0.1) if step_size is None else (step_size, step_size)
     averaging = "plain" if on_grid else "visits"
     # Some solve plain games only, which has been checked, so that not all fit the protocol.
@@ -67,11 +72,32 @@ def find_solver(
         "munchausen": lambda: MunchausenMirrorDescent(step, 0.01 if temperature is None else temperature),
         "optimistic": lambda: OptimisticMirrorDescent(small),
         "extragradient": lambda: ExtragradientMirrorDescent(small),
-        "fixed-point": lambda: FixedPoint(temperature=temperature),
+        "fixed-point": lambda: FixedPoint(1.0 - step, temperature),
         "boltzmann": lambda: BoltzmannIteration(0.1 if temperature is None else temperature),
         "prior-descent": lambda: PriorDescent(1.0 if temperature is None else temperature),
         "mf-omo": lambda: OccupationOptimization(0.05 if step_size is None else step_size),
+        "newton": NewtonCooling,
         "mean-field-control": lambda: MeanFieldControl(0.05 if step_size is None else step_size, temperature),
         "stackelberg": lambda: StackelbergFictitiousPlay(temperature=temperature),
     }
     return makers[name]()
+
+
+def _check_newton(problem: Any) -> None:
+    """Newton's method builds a Jacobian over all times and states, and follows temperatures down to 1e-7."""
+    import jax
+
+    game = problem.game
+    if game.populations or getattr(getattr(game, "rules", None), "sees_actions", False):
+        raise UserError(
+            "solver", "newton is for one population whose rules see states and no actions",
+            "use --solver mirror-descent",
+        )  # fmt: skip
+    if game.horizon * game.n_states > MOST_FOR_NEWTON:
+        raise UserError(
+            "solver",
+            f"this game has {game.horizon} × {game.n_states} times and states, too many for newton",
+            f"use --solver mirror-descent above {MOST_FOR_NEWTON}",
+        )
+    if not jax.config.read("jax_enable_x64"):
+        raise UserError("float64", "newton loses its last digits in single precision", "add --float64")

@@ -22,7 +22,7 @@ class Garnet:
         calm: P_0, [S, A, S].
         crowded: P_1, [S, A, S].
         pull: f, in [0, 1], [S].
-        coupling: κ in [0, 1]; 0 for dynamics that do not see the crowd.
+        coupling: κ in [0, 1]; None for dynamics that do not see the crowd, which are swept faster.
         base: reward without the crowd, [S, A].
         interaction: [S, S].
         mean_field: at time 0, [S].
@@ -32,7 +32,7 @@ class Garnet:
     calm: Float[Array, "S A S"]
     crowded: Float[Array, "S A S"]
     pull: Float[Array, "S"]
-    coupling: Float[Array, ""]
+    coupling: Float[Array, ""] | None
     base: Float[Array, "S A"]
     interaction: Float[Array, "S S"]
     mean_field: Float[Array, "S"]
@@ -65,6 +65,8 @@ class Garnet:
     def kernel(self, time, crowd: Float[Array, "S A"]) -> Float[Array, "S A S"]:
         """A mixture of two kernels whose weight is linear in the crowd."""
         del time
+        if self.coupling is None:
+            return self.calm
         weight = self.coupling * (self.pull @ jnp.sum(crowd, axis=-1))
         return (1 - weight) * self.calm + weight * self.crowded
 
@@ -121,7 +123,7 @@ def garnet(
         calm=_rows(keys[1], n_states, n_actions, branching),
         crowded=_rows(keys[2], n_states, n_actions, branching),
         pull=jax.random.uniform(keys[3], (n_states,)),
-        coupling=jnp.asarray(1.0 if kind == "coupled" else 0.0),
+        coupling=jnp.asarray(1.0) if kind == "coupled" else None,
         base=jax.random.uniform(keys[4], (n_states, n_actions)),
         interaction=strength * interaction,
         mean_field=jax.random.dirichlet(keys[5], jnp.ones(n_states)),
