@@ -51,7 +51,7 @@ def test_barycentric_tells_the_truth_where_nearest_does_not():
 
 
 def test_slope_is_untested_where_noise_hides_it():
-    finding, figure = slope(Config(players=(50, 100), paths=40))
+    finding, figure = slope(Config(slope_players=(50, 100), paths=40))
     assert finding.holds is None
     assert len(figure.series[0].x) == 2
     assert figure.series[0].low[0] <= figure.series[0].y[0] <= figure.series[0].high[0]

@@ -29,7 +29,7 @@ CLAIMS = (
     ),
     Claim(
         "barycentric",
-        "Barycentric M = 20 is within 1 % of the true value where nearest is off by more than 10 %",
+        "Barycentric M = 20 is within 1 % of the true value where nearest is off by more than 10 %",
         "ours; the paper projects to the nearest point",
         "≤ 0.01",
     ),

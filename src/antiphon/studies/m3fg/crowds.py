@@ -22,27 +22,36 @@ def slope(config: Config) -> tuple[Finding, Figure]:
     key = jax.random.key(config.seed + 1)
     limit = statistics.mean(np.asarray(roll_out(problem, policy, key, paths=4 * config.paths).value.minor))
     found = []
-    for players in config.players:
+    for players in config.slope_players:
         value = play_with(problem, policy, key, players=players, paths=config.paths).value.minor
         found.append(statistics.mean(np.asarray(value)))
     gaps = np.abs([one.estimate - limit.estimate for one in found])
     noise = np.array([one.high - one.estimate for one in found]) + (limit.high - limit.estimate)
-    clear = gaps > 1.5 * noise
-    sizes = tuple(float(x) for x in np.log10(config.players))
+    sizes = np.log10(config.slope_players)
     low, high = (np.log10(np.maximum(gaps + sign * noise, 1e-4)) for sign in (-1, 1))
-    series = [Series("|N players − mean field|", sizes, tuple(np.log10(gaps)), tuple(low), tuple(high))]
+    series = [
+        Series("|N players − mean field|", tuple(sizes), tuple(np.log10(gaps)), tuple(low), tuple(high))
+    ]
     note = "Minor value in SIS under a smooth policy; the band is the 95 % noise of both sides."
-    if clear.sum() < 3:
+    clear = gaps > 1.5 * noise
+    fitted = clear & (np.array(config.slope_players) >= config.slope_from)
+    if fitted.sum() < 3:
         finding = CLAIMS[5].untested("fewer than three differences stand clear of the noise")
     else:
-        line = statistics.linear_slope(np.log(np.array(config.players)[clear]), np.log(gaps[clear]))
-        holds = -1.3 <= line.estimate <= -0.4 if len(config.players) > 3 else None
-        clear_of = ", ".join(str(n) for n in np.array(config.players)[clear])
-        said = f"N = {clear_of}; {config.paths} games each"
+        line, whole = (statistics.linear_slope(sizes[used], np.log10(gaps[used])) for used in (fitted, clear))
+        holds = -1.3 <= line.estimate <= -0.4 if len(config.slope_players) > 3 else None
+        used = ", ".join(str(n) for n in np.array(config.slope_players)[fitted])
+        said = f"N = {used}; {config.paths} games each"
+        if clear.sum() > fitted.sum():
+            said += (
+                f"; from N = {min(config.slope_players)} on {whole.estimate:.2f}, because in crowds below "
+                f"{config.slope_from} chance ends the epidemic"
+            )
         finding = CLAIMS[5].measured(line.estimate, holds=holds, interval=(line.low, line.high), note=said)
-        middle = np.mean(np.log10(gaps[clear])) - line.estimate * np.mean(np.array(sizes)[clear])
-        fitted = tuple(float(middle + line.estimate * x) for x in sizes)
-        series.append(Series(f"slope {line.estimate:.2f}".replace("-", "−"), sizes, fitted))
+        middle = np.mean(np.log10(gaps[fitted])) - line.estimate * np.mean(sizes[fitted])
+        ends = sizes[fitted][[0, -1]]
+        name = f"slope {line.estimate:.2f}".replace("-", "−")
+        series.append(Series(name, tuple(ends), tuple(middle + line.estimate * ends)))
     return finding, Figure(
         "SIS: distance from the mean field", "log10 N", "log10 difference", tuple(series), note=note
     )

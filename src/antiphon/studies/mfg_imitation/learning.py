@@ -26,11 +26,20 @@ _LEAST = 1e-6
 
 
 class Learned(NamedTuple):
-    """For each method: [seeds, numbers of trajectories]."""
+    """For each method: [seeds, numbers of trajectories].
+
+    Attributes:
+        gap: Nash imitation gap.
+        value_gap: what everybody loses.
+        own_error: what the method itself makes small.
+        feedback: of clones alone: how far their crowd is from the experts', over how far one clone among
+            experts is. Above 1 the crowd's answer amplifies errors, below 1 it absorbs them.
+    """
 
     gap: Proxies[Array]
     value_gap: Proxies[Array]
     own_error: Proxies[Array]
+    feedback: Array
 
 
 @partial(jax.jit, static_argnames=("counts", "iterations", "players"))
@@ -70,9 +79,10 @@ def learn(
 
         policies = Proxies(clone(target), adversarial("vanilla"), adversarial("mfc"))
         gaps = [imitation_gap(game, policy, expert) for policy in policies]
-        errors = [proxy_errors(game, policy, expert)[which] for which, policy in enumerate(policies)]
+        errors = [proxy_errors(game, policy, expert) for policy in policies]
+        own = Proxies(*(error[which] for which, error in enumerate(errors)))
         gap, value_gap = (Proxies(*part) for part in zip(*gaps, strict=True))
-        return Learned(gap, value_gap, Proxies(*errors))
+        return Learned(gap, value_gap, own, errors[0].mfc / errors[0].vanilla)
 
     return jax.vmap(lambda key: jax.vmap(imitated)(occupancies(key)))(keys)
 

@@ -143,7 +143,8 @@ def _amplifier(config: Config) -> tuple[Finding, float, Figure]:
         against.estimate, holds=against.high < 1 if config.repeats >= 10 else None,
         interval=(against.low, against.high),
         note=f"mean over {', '.join(f'{n:,}' for n in counts)} trajectories and {config.repeats} seeds; "
-        f"vanilla / cloning {between.estimate:.3g} [{between.low:.2g}, {between.high:.2g}]; H = {horizon}",
+        f"vanilla / cloning {between.estimate:.3g} [{between.low:.2g}, {between.high:.2g}]; H = {horizon}; "
+        f"{_feedback(found)}",
     )  # fmt: skip
     figure = gap_figure(
         f"Amplifier, H = {horizon}, learned from demonstrations",
@@ -188,7 +189,8 @@ def _crowd_findings(
     wins = claims.CROWD.measured(
         last.estimate, holds=last.high < 1 if whole else None, interval=(last.low, last.high),
         note=f"{counts[-1]:,} trajectories; with fewer: "
-        + ", ".join(f"{one.estimate:.2f} ({n:,})" for n, one in zip(counts[:-1], ratios, strict=False)),
+        + ", ".join(f"{one.estimate:.2f} ({n:,})" for n, one in zip(counts[:-1], ratios, strict=False))
+        + f"; {_feedback(main.learned)}",
     )  # fmt: skip
     place = len(counts) // 2
     swept = Proxies(
@@ -204,6 +206,12 @@ def _crowd_findings(
                    config.congestions, swept, "A new equilibrium for each congestion."),
     )  # fmt: skip
     return [rate, wins], figures, _plaza_table(config, main)
+
+
+def _feedback(found: Learned) -> str:
+    """What the crowd does to the errors of clones, in words: the median over all sets of demonstrations."""
+    factor = float(np.median(np.asarray(found.feedback)))
+    return f"the crowd's answer multiplies the errors of clones by {factor:.3g}"
 
 
 def _plaza_table(config: Config, main: Crowd) -> Table:
