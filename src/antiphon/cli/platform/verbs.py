@@ -13,6 +13,7 @@ VERBS = {
     "identify": "mass, inertia, thrust, centre of mass and drag from a recorded flight",
     "export": "a policy as ONNX and as a NumPy file, for the robot",
     "view": "policies and recordings as one page for the browser",
+    "bench": "speed of the simulator and of learning, with --peers beside other libraries",
     "ros2": "fly a platform over ROS 2, or be the platform",
 }
 

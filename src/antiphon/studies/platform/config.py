@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Config:
-    """``laptop`` takes about a quarter of an hour on two idle cores, nearly half of it training."""
+    """``laptop`` takes about ten minutes on two idle cores, half of them training."""
 
     seeds: int = 3
     """Trainings of our policy."""
-    seconds: float = 90.0
+    seconds: float = 75.0
     """Of each, compilation and evaluations left out."""
-    drift_seconds: float = 60.0
+    drift_seconds: float = 45.0
     """Of a training with the authors' observation and reward; 0 leaves it out."""
-    robust_seconds: float = 90.0
+    robust_seconds: float = 75.0
     """Of a training under disturbances, where no bundled policy was trained so; 0 leaves it out."""
     watch: float = 3.0
     """Seconds of training between two points of the curves."""
