@@ -166,6 +166,7 @@ def pilot_of(policy: PlatformPolicy, environment: PlatformEnvironment) -> Policy
     Raises:
         UserError: it is for another valve layout or observation.
     """
+    observation_size(policy.metadata.observation)  # refuses those of the platform in space, by that name
     params = environment.params
     require_plant(policy, np.asarray(params.nozzle_position), np.asarray(params.nozzle_direction))
     return PolicyPilot.of(policy, environment.task)
