@@ -56,6 +56,7 @@ def main() -> None:
     pose = find_task("go-to-pose")
     worlds: dict[str, PlatformEnvironment | SpatialEnvironment] = {
         "go-to-pose": PlatformEnvironment(task=pose),
+        "go-to-pose, finding out about valves": PlatformEnvironment(task=pose, observation="adaptive"),
         "go-to-pose, authors' observation": PlatformEnvironment(task=pose, observation="drift"),
         "go-to-pose, all disturbances": PlatformEnvironment(task=pose, disturbances=find_disturbances("all")),
         "go-to-pose, pose filter at 100 Hz": PlatformEnvironment(task=pose, estimator=PoseFilter()),

@@ -1,4 +1,4 @@
-"""Policies of the platform in space: flown as the environment shows it, judged, kept apart from the others."""
+"""Policies of the platform in space: flown as the environment shows it, judged, kept apart from others."""
 
 import dataclasses
 
