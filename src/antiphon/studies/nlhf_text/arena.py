@@ -11,12 +11,11 @@ from jaxtyping import Array, Float64
 from antiphon.core import statistics
 from antiphon.feedback.bradley_terry import fit_scores, misfit
 from antiphon.feedback.raters import Raters
-from antiphon.studies.nlhf_text.judges import write
-from antiphon.studies.nlhf_text.reference import Ground, repeated, rows
+from antiphon.studies.nlhf_text.reference import Ground, repeated, rows, write
 from antiphon.studies.nlhf_text.signals import Signals
 from antiphon.worlds.diagnostics.preferences import cyclic_share
 
-_NOTICES, _CANDIDATES = 16, 96
+_NOTICES, _CANDIDATES = 8, 64
 """Notices of each policy for a report, and of the reference as answers to them."""
 _TABLED, _TABLE = 60, 32
 """Reports, and notices of each, whose whole table of preferences is looked at."""
@@ -27,13 +26,15 @@ class Exhibit(NamedTuple):
 
     Attributes:
         names: policies, the reference first.
-        signals: by name, leaves ``[N, 16, …]``.
+        signals: by name, leaves ``[N, 8, …]``.
         notices: tokens of the first notice for each report, by name.
+        candidates: of 64 notices of the reference for each report, from which responses are made.
     """
 
     names: tuple[str, ...]
     signals: dict[str, Signals]
     notices: dict[str, np.ndarray]
+    candidates: Signals
 
 
 def exhibit(ground: Ground, policies: Mapping[str, Any], key: Array) -> Exhibit:
@@ -50,7 +51,10 @@ def exhibit(ground: Ground, policies: Mapping[str, Any], key: Array) -> Exhibit:
         tokens = write(ground.policy, params, jax.random.fold_in(key, i), wide)
         signals[name] = _grouped(ground.signals(wide, tokens), _NOTICES)
         notices[name] = np.asarray(tokens)[::_NOTICES]
-    return Exhibit(tuple(policies), signals, notices)
+    wide = repeated(ground.tests, _CANDIDATES)
+    drawn = write(ground.policy, ground.reference, jax.random.fold_in(key, 4242), wide)
+    candidates = _grouped(ground.signals(wide, drawn), _CANDIDATES)
+    return Exhibit(tuple(policies), signals, notices, candidates)
 
 
 def win_rates(
@@ -79,12 +83,9 @@ def exploited(
     mean divergence from them is ``kl``. Credit is measured against half of the policy's notices and the
     response judged against the other half, and the other way round, so that luck does not count.
     """
-    count = len(ground.tests.length)
-    wide = repeated(ground.tests, _CANDIDATES)
-    drawn = write(ground.policy, ground.reference, jax.random.key(4242), wide)
-    candidates = _of(_grouped(ground.signals(wide, drawn), _CANDIDATES), np.s_[:, :, None])
+    candidates = _of(shown.candidates, np.s_[:, :, None])
     pieces = []
-    for start in range(0, count, 100):
+    for start in range(0, len(ground.tests.length), 100):
         piece = np.s_[start : start + 100]
         other = _of(_of(shown.signals[name], piece), np.s_[:, None, :])
         pieces.append(np.asarray(ground.preference(raters, _of(candidates, piece), other), np.float64))

@@ -13,7 +13,7 @@ from antiphon.feedback.raters import Raters
 from antiphon.methods.preference_model import PreferenceModel
 from antiphon.methods.reward_model import RewardModel
 from antiphon.nets.llama_judge import LlamaJudge
-from antiphon.studies.nlhf_text.reference import Ground, rows
+from antiphon.studies.nlhf_text.reference import Ground, rows, write
 from antiphon.studies.nlhf_text.setting import Config
 
 _BATCH, _RATE = 128, 2e-3
@@ -38,10 +38,6 @@ def draw_pairs(ground: Ground, raters: Raters, count: int, key: Array) -> Pairs:
     first, second = (write(ground.policy, ground.reference, k, prompts) for k in (key_first, key_second))
     share = ground.preference(raters, ground.signals(prompts, first), ground.signals(prompts, second))
     return Pairs(prompts, first, second, jax.random.bernoulli(key_vote, share).astype(jnp.float32))
-
-
-write = jax.jit(lambda policy, params, key, prompts: policy.sample(params, key, prompts), static_argnums=0)
-"""``(policy, params, key, prompts) -> [B, T]``: a notice for each."""
 
 
 def fit_judge(

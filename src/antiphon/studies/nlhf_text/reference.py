@@ -1,5 +1,6 @@
 """The reference: a network that imitates the writers, and what its notices look like to raters."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -47,8 +48,41 @@ class Ground(NamedTuple):
         return raters.preference(scale.quality(first), scale.quality(second), around)
 
 
-measured = jax.jit(measure, static_argnums=0)
-"""Signals of notices, compiled."""
+_MEASURE = jax.jit(measure, static_argnums=0)
+_WRITE = jax.jit(lambda policy, params, key, prompts: policy.sample(params, key, prompts), static_argnums=0)
+_PIECE = 2000
+"""Notices that are written or measured at a time, so that one compiled program does for all."""
+
+
+def write(policy: LlamaPolicy, params: Any, key: Array, prompts: Prompts) -> Int[Array, "B T"]:
+    """A notice of each report."""
+
+    def of_piece(piece: Prompts, number: int) -> Array:
+        return _WRITE(policy, params, jax.random.fold_in(key, number), piece)
+
+    return _by_pieces(of_piece, prompts)
+
+
+def measured(policy: LlamaPolicy, reference: Any, prompts: Prompts, notices: Int[Array, "B T"]) -> Signals:
+    """Signals of notices, see :func:`~antiphon.studies.nlhf_text.signals.measure`."""
+
+    def of_piece(piece: tuple[Prompts, Array], number: int) -> Signals:
+        del number
+        return _MEASURE(policy, reference, *piece)
+
+    return _by_pieces(of_piece, (prompts, notices))
+
+
+def _by_pieces(function: Callable[[Any, int], Any], batch: Any) -> Any:
+    """A function of rows, a piece at a time, the last filled up with rows that are thrown away."""
+    count = jax.tree.leaves(batch)[0].shape[0]
+    made = []
+    for number, start in enumerate(range(0, count, _PIECE)):
+        piece = jax.tree.map(lambda leaf, s=start: np.asarray(leaf[s : s + _PIECE]), batch)
+        full = jax.tree.map(lambda leaf: np.resize(leaf, (_PIECE, *leaf.shape[1:])), piece)
+        rows_made = min(_PIECE, count - start)
+        made.append(jax.tree.map(lambda leaf, n=rows_made: np.asarray(leaf[:n]), function(full, number)))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *made)
 
 
 def prompts_of(reports: Reports) -> Prompts:

@@ -15,7 +15,15 @@ from antiphon.studies.nlhf_text.cell import REFERENCE, TRAINED, Cell
 from antiphon.studies.nlhf_text.findings import findings_of
 from antiphon.studies.nlhf_text.judges import Verdict
 from antiphon.studies.nlhf_text.policies import RLHF, Trained
-from antiphon.studies.nlhf_text.reference import Ground, imitate, measured, population, prompts_of, scale_of
+from antiphon.studies.nlhf_text.reference import (
+    Ground,
+    imitate,
+    measured,
+    population,
+    prompts_of,
+    scale_of,
+    write,
+)
 from antiphon.studies.nlhf_text.setting import Config, judge_of, policy_of
 from antiphon.studies.nlhf_text.showing import media_of
 from antiphon.train.findings import Finding
@@ -50,7 +58,7 @@ def _ground(config: Config, run: RunDirectory) -> Ground:
     seen, asked = prompts_of(reports), prompts_of(tests)
     some = jax.tree.map(lambda leaf: leaf[:2000], seen)
     keys = jax.random.split(jax.random.key(config.seed + 7))
-    pairs = [measured(policy, params, some, judges.write(policy, params, key, some)) for key in keys]
+    pairs = [measured(policy, params, some, write(policy, params, key, some)) for key in keys]
     return Ground(policy, params, seen, asked, scale_of(*pairs))
 
 

@@ -29,15 +29,15 @@ class Config:
     """Blocks of every network."""
     reports: int = 20_000
     """Reports that networks learn from."""
-    tests: int = 1000
+    tests: int = 800
     """Reports that they are compared on."""
-    imitation_steps: int = 700
+    imitation_steps: int = 1000
     """Updates of the reference, 128 notices each."""
     raters: int = 12
     """Raters whose votes train the judges, and as many others who judge in the end."""
     pairs: int = 20_000
     """Pairs of the reference's notices, with one vote each, that the judges learn from."""
-    judge_steps: int = 500
+    judge_steps: int = 400
     """Updates of a judge, 128 pairs each."""
     steps: int = 150
     """Updates of a policy in which the pull is steered, before it is bisected."""
@@ -45,7 +45,7 @@ class Config:
     """Reports of an update."""
     group: int = 4
     """Notices of the policy for each, and half as many of the opponent."""
-    rounds: int = 8
+    rounds: int = 6
     """Of the bisection at most."""
     round_steps: int = 25
     """Updates between two looks at the divergence."""

@@ -14,10 +14,10 @@ from antiphon.train.media import Figure, Media, Series, Table
 from antiphon.worlds.text.reports import decode
 
 _STORY = (
-    "A small decoder writes one-line notices of reports. Simulated raters vote between two notices by signals "
-    "that are measured in them, and by a ring with a dial: a notice that tells when beats one that tells where, "
-    "that beats one that tells who, and who beats when. RLHF climbs a reward model fitted to their votes, the "
-    "others a preference model. All have moved equally far from the reference; other raters judge."
+    "A small decoder writes one-line notices of reports. Simulated raters vote between two by signals that "
+    "are measured, and by a ring with a dial: a notice that tells when beats one that tells where, that one "
+    "beats who, and who beats when. RLHF climbs a reward model fitted to their votes, the others a "
+    "preference model. All have moved equally far from the reference; other raters judge."
 )
 
 
@@ -49,7 +49,7 @@ def _methods(ground: Ground, cell: Cell) -> Table:
         ("method", "KL, nats", "pull", "beats reference", "beats RLHF", "exploited at equal KL", "words",
          "facts told", "when, where, who"),
         tuple(rows),
-        "Shares of the votes of raters who were held out, exact for 16 notices of each for every report. "
+        "Shares of the votes of raters who were held out, exact for 8 notices of each for every report. "
         "RLHF × is RLHF with another pull, at a divergence of its own.",
     )  # fmt: skip
 
