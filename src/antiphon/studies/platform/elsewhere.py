@@ -18,7 +18,7 @@ from antiphon.worlds.platform.environment import PlatformEnvironment
 from antiphon.worlds.platform.parameters import planar
 from antiphon.worlds.platform.pilots import find_pilot
 from antiphon.worlds.platform.policy_file import PlatformPolicy
-from antiphon.worlds.platform.policy_search import bundled_policies, find_policy
+from antiphon.worlds.platform.policy_search import bundled_spatial_policies, find_policy
 from antiphon.worlds.platform.protocol import Motions, Protocol, fly, pilot_of
 from antiphon.worlds.platform.tasks import SPATIAL_TASKS, find_task
 from antiphon.worlds.platform.trajectories import PATHS, Tracked, find_path, track
@@ -153,8 +153,8 @@ def _drawn(name: str, flown: Tracked) -> Series:
 
 def space(config: Config) -> Finding:
     """The bundled policy in six degrees of freedom, if there is one."""
-    names = [task.name for task in SPATIAL_TASKS if task.heading]
-    path = next((bundled_policies()[name] for name in names if name in bundled_policies()), None)
+    bundled = bundled_spatial_policies()
+    path = next((bundled[task.name] for task in SPATIAL_TASKS if task.heading and task.name in bundled), None)
     if path is None:
         return claims.SPACE.untested("no policy for space is bundled")
     from antiphon.worlds.platform.spatial_environment import SpatialEnvironment
