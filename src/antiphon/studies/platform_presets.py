@@ -13,8 +13,9 @@ from antiphon.worlds.platform.tasks import SPATIAL_TASKS, Spawn, Task, find_spat
 
 ENERGY = 0.2
 """Cost of the mean of the valves: twice the world's own. Measured: half the air, 4 points of OT1 less."""
-VELOCITY_ENERGY = 0.5
-"""Of tasks that keep a velocity, for each thing to hold. At 0.2 half of the valves or more stay open."""
+# Once a velocity is held no valve need open, and at 0.2 half of them or more stay open for the last millimetre a
+# second. Two things to hold earn twice as much, and would pay for twice the air.
+_VELOCITY_ENERGY = {"track-xy-velocity": 0.5, "track-xyo-velocity": 1.0, "track-velocity-heading": 0.7}
 ROBUST = "robust"
 """The disturbances that a policy is trained under which is to find out what is broken."""
 SURENESS = -2e-3
@@ -76,10 +77,7 @@ def platform_method(
 
 def task_reward(task: Task) -> Reward:
     """The weights with which a task is learnt."""
-    if not task.velocity:
-        return Reward(energy=ENERGY)
-    # Two things to hold earn twice as much, and would pay for twice the air.
-    return Reward(energy=VELOCITY_ENERGY * (2.0 if task.heading or task.angular_velocity else 1.0))
+    return Reward(energy=_VELOCITY_ENERGY.get(task.name, ENERGY))
 
 
 def training_spawn(task: Task) -> Spawn | None:

@@ -51,7 +51,7 @@ class TrainArguments:
     """Environments side by side."""
 
     energy: float | None = None
-    """What open valves cost; more saves air. By default 0.2, where a velocity is kept 0.5 or 1, or 0.03 a
+    """What open valves cost; more saves air. By default 0.2, where a velocity is kept 0.5 to 1, or 0.03 a
     valve with --observation drift."""
 
     robust: bool = False
