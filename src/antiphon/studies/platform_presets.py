@@ -13,8 +13,8 @@ from antiphon.worlds.platform.tasks import SPATIAL_TASKS, Spawn, Task, find_spat
 
 ENERGY = 0.2
 """Cost of the mean of the valves: twice the world's own. Measured: half the air, 4 points of OT1 less."""
-# Once a velocity is held no valve need open, and at 0.2 half of them or more stay open for the last millimetre a
-# second. Two things to hold earn twice as much, and would pay for twice the air.
+# Once a velocity is held no valve need open; at 0.2 half of them or more stay open for the last millimetre a
+# second. Two things to hold earn more than one, and would pay for more air.
 _VELOCITY_ENERGY = {"track-xy-velocity": 0.5, "track-xyo-velocity": 1.0, "track-velocity-heading": 0.7}
 ROBUST = "robust"
 """The disturbances that a policy is trained under which is to find out what is broken."""
