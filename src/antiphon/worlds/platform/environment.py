@@ -110,6 +110,8 @@ class PlatformEnvironment:
         episode_steps: control steps before an episode is truncated.
         stagger: first episodes are pretended to have begun at random times, so that ends are spread evenly.
         auto_reset: begin anew inside `step`; without it, states run on past their ends.
+        forgiving: hitting a post or a dock costs, at every step, and does not end the episode: easier to
+            learn from than an end that takes all that would have followed.
 
     Raises:
         UserError: an observation that does not exist or does not know the task, or an episode without steps.
@@ -129,6 +131,7 @@ class PlatformEnvironment:
     episode_steps: int = field(default=250, metadata={"static": True})
     stagger: bool = field(default=True, metadata={"static": True})
     auto_reset: bool = field(default=True, metadata={"static": True})
+    forgiving: bool = field(default=False, metadata={"static": True})
 
     def __post_init__(self) -> None:
         observation_size(self.observation)
@@ -182,7 +185,7 @@ class PlatformEnvironment:
         elapsed = env_state.elapsed + 1
         lost = error.position > self.task.bound
         failed = result.hit | lost
-        terminated = failed | result.passed
+        terminated = result.passed | (lost if self.forgiving else failed)
         truncated = (elapsed >= self.episode_steps) & ~terminated
         transition = Transition(
             before=errors(before, target), after=error, angular_velocity=jnp.abs(after.angular_velocity),
