@@ -13,38 +13,10 @@ from dataclasses import dataclass
 
 _WORD = re.compile(r"[\w'-]+")
 _STOPWORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "from",
-        "has",
-        "have",
-        "in",
-        "is",
-        "it",
-        "its",
-        "of",
-        "on",
-        "or",
-        "so",
-        "that",
-        "the",
-        "this",
-        "to",
-        "was",
-        "were",
-        "which",
-        "will",
-        "with",
-    ]
+    _WORD.findall(
+        "a an and are as at be but by for from has have in is it its of on or so that the this to was were "
+        "which will with"
+    )
 )
 _ARTICLE = re.compile(r"(?i)\s*(a|an|the)\s")
 
