@@ -147,6 +147,8 @@ def test_claims_are_read_off_the_cells(dial, told):
     shown = media_of(PRESETS["laptop"], GROUND, cells)
     assert len(shown.tables) == 7
     assert len(shown.tables[1].rows) == len(NAMES) + 2
+    rates = [[float(cell.split()[0]) for cell in row[1:] if cell != "–"] for row in shown.tables[1].rows]
+    assert rates[0][0] + rates[1][0] == pytest.approx(1, abs=2e-3)  # both ways of reading one pair
     # A run too small to say anything says nothing.
     small = findings_of(PRESETS["smoke"], GROUND, cells)
     assert [f.id for f in small if f.holds is not None] == ["circles"]

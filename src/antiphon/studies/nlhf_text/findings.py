@@ -52,10 +52,11 @@ def against(ground: Ground, cell: Cell, first: str, second: str) -> Interval:
 
 def by_votes(ground: Ground, cell: Cell, first: str, second: str) -> Interval:
     """The same from one vote a report, with its Clopper–Pearson interval."""
-    names = cell.shown.names
-    key = jax.random.fold_in(jax.random.key(5), names.index(first) * len(names) + names.index(second))
-    won = arena.votes(ground, cell.held_out, cell.shown, first, second, key)
-    return statistics.proportion(won, len(ground.tests.length))
+    names, count = cell.shown.names, len(ground.tests.length)
+    one, other = sorted((first, second), key=names.index)  # the same votes whichever way they are read
+    key = jax.random.fold_in(jax.random.key(5), names.index(one) * len(names) + names.index(other))
+    won = arena.votes(ground, cell.held_out, cell.shown, one, other, key)
+    return statistics.proportion(won if one == first else count - won, count)
 
 
 def _ends(interval: Interval) -> tuple[float, float] | None:

@@ -16,7 +16,7 @@ from antiphon.nets.llama_judge import LlamaJudge
 from antiphon.studies.nlhf_text.reference import Ground, rows, write
 from antiphon.studies.nlhf_text.setting import Config
 
-_BATCH, _RATE = 128, 2e-3
+_BATCH, _RATE = 64, 2e-3
 
 
 class Verdict(NamedTuple):

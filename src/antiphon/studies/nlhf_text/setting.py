@@ -38,7 +38,7 @@ class Config:
     pairs: int = 20_000
     """Pairs of the reference's notices, with one vote each, that the judges learn from."""
     judge_steps: int = 400
-    """Updates of a judge, 128 pairs each."""
+    """Updates of a judge, 64 pairs each."""
     steps: int = 150
     """Updates of a policy in which the pull is steered, before it is bisected."""
     prompts: int = 16
@@ -57,8 +57,8 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
-        dials=(0.5,), betas=(0.0, 0.25), decays=(), pulls=(), width=32, layers=1, reports=4000, tests=200,
-        imitation_steps=250, pairs=4000, judge_steps=120, steps=50, prompts=8, rounds=2, round_steps=25,
+        dials=(0.5,), betas=(0.0, 0.25), decays=(), pulls=(), width=32, layers=1, reports=4000, tests=100,
+        imitation_steps=200, pairs=2000, judge_steps=100, steps=50, prompts=8, rounds=2, round_steps=25,
     ),
     "laptop": Config(),
     "gpu": Config(

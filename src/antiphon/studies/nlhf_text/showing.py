@@ -99,13 +99,12 @@ def _notices(ground: Ground, cells: Mapping[float, Cell]) -> Table:
 
 
 def _figure(cells: Mapping[float, Cell]) -> Figure:
-    names = list(next(iter(cells.values())).exploited)
     series = []
-    for name in names:
-        found = [statistics.mean(cell.exploited[name]) for cell in cells.values()]
+    for cell in cells.values():
+        found = {name: statistics.mean(rates) for name, rates in cell.exploited.items()}
         series.append(
-            Series(name, tuple(cells), tuple(i.estimate for i in found), tuple(i.low for i in found),
-                   tuple(i.high for i in found))
+            Series(f"dial {cell.dial:g}", tuple(found), tuple(i.estimate for i in found.values()),
+                   tuple(i.low for i in found.values()), tuple(i.high for i in found.values()))
         )  # fmt: skip
-    return Figure("Exploited at equal divergence", "dial", "win rate of the best response", tuple(series),
-                  note="0.5 is an equilibrium.")  # fmt: skip
+    return Figure("Exploited at equal divergence", "method", "win rate of the best response", tuple(series),
+                  kind="bar", note="0.5 is an equilibrium.")  # fmt: skip
