@@ -29,17 +29,17 @@ class Config:
     """Blocks of every network."""
     reports: int = 20_000
     """Reports that networks learn from."""
-    tests: int = 800
+    tests: int = 600
     """Reports that they are compared on."""
-    imitation_steps: int = 1000
+    imitation_steps: int = 900
     """Updates of the reference, 128 notices each."""
     raters: int = 12
     """Raters whose votes train the judges, and as many others who judge in the end."""
-    pairs: int = 20_000
+    pairs: int = 16_000
     """Pairs of the reference's notices, with one vote each, that the judges learn from."""
     judge_steps: int = 400
     """Updates of a judge, 64 pairs each."""
-    steps: int = 150
+    steps: int = 100
     """Updates of a policy in which the pull is steered, before it is bisected."""
     prompts: int = 16
     """Reports of an update."""
