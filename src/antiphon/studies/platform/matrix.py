@@ -116,6 +116,7 @@ def robustness(rows: Sequence[Row]) -> list[Finding]:
         ),
         _rivals(
             robust,
+            plain,
             [
                 row
                 for name, row in untold.items()
@@ -125,17 +126,21 @@ def robustness(rows: Sequence[Row]) -> list[Finding]:
     ]
 
 
-def _rivals(robust: Row, others: Sequence[Row]) -> Finding:
-    lost = []
+def _rivals(robust: Row, plain: Row, others: Sequence[Row]) -> Finding:
+    """The robust policy against the best of the others, condition by condition; in the note both of ours."""
+    lost, both = [], []
     for condition, found in robust.figures.items():
         best = max(others, key=lambda row, c=condition: row.figures[c]["PT5"].estimate)
-        theirs = best.figures[condition]["PT5"].estimate
-        if found["PT5"].estimate < theirs:
-            lost.append(f"{condition} ({best.pilot} {theirs:.3f}, ours {found['PT5'].estimate:.3f})")
+        theirs, ours = best.figures[condition]["PT5"].estimate, found["PT5"].estimate
+        if ours < theirs:
+            lost.append(f"{condition} ({best.pilot} {theirs:.3f}, ours {ours:.3f})")
+        if max(ours, plain.figures[condition]["PT5"].estimate) < theirs:
+            both.append(condition)
     won, total = len(robust.figures) - len(lost), len(robust.figures)
     said = f"beaten under: {', '.join(lost)}" if lost else "not beaten under any"
+    also = f"both our policies are beaten under: {', '.join(both)}" if both else "never both of ours"
     return claims.RIVALS.measured(
-        f"{won} of {total} conditions", holds=not lost, note=f"{said}; nobody was told what is dead"
+        f"{won} of {total} conditions", holds=not lost, note=f"{said}; {also}; nobody was told what is dead"
     )
 
 
