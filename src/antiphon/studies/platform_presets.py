@@ -19,6 +19,9 @@ _VELOCITY_ENERGY = {"track-xy-velocity": 0.5, "track-xyo-velocity": 1.0, "track-
 # Of every step in which the dock is touched from outside its cone. With an end and a fine of 20 instead,
 # policies creep towards the dock at 1 cm/s, and are still outside when the time is up.
 _TOUCH = 2.0
+# Of an end without having passed, where every step costs 0.6 and facing away up to _FACING more. It must
+# exceed what all steps to come cost, 60 at a discount of 0.985, or who cannot pass yet seeks the end instead.
+_LOSS, _FACING = 60.0, 0.3
 ROBUST = "robust"
 """The disturbances that a policy is trained under which is to find out what is broken."""
 SURENESS = -2e-3
@@ -83,6 +86,8 @@ def task_reward(task: Task) -> Reward:
     """The weights with which a task is learnt."""
     if task.passage == "dock":
         return Reward(energy=ENERGY, failure=_TOUCH)
+    if task.passage is not None:
+        return Reward(energy=ENERGY, failure=_LOSS, heading=_FACING)
     return Reward(energy=_VELOCITY_ENERGY.get(task.name, ENERGY))
 
 
