@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from antiphon.methods.microbatches import mean_over_microbatches
+from antiphon.methods.microbatches import mean_over_microbatches, number_of_pieces
 
 BATCH = {"x": np.arange(24.0).reshape(12, 2), "y": np.arange(12.0)}
 
@@ -33,3 +33,8 @@ def test_no_more_than_a_piece_is_seen_at_a_time():
     # max is not linear, so the mean of its pieces tells which elements stood together.
     np.testing.assert_allclose(mean_over_microbatches(function, BATCH, 3), np.mean([3, 7, 11]))
     assert set(seen) == {(4,)}
+
+
+def test_pieces_are_equal_and_few():
+    assert [number_of_pieces(6, most) for most in (1, 2, 3, 4, 5, 6, 99)] == [6, 3, 2, 2, 2, 1, 1]
+    assert number_of_pieces(7, 3) == 7

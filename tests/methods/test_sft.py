@@ -1,3 +1,4 @@
+import dataclasses
 from dataclasses import dataclass
 
 import jax
@@ -98,3 +99,21 @@ def test_a_sweep_over_learning_rates_is_a_vmap():
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(UserError, match=f"SFT with {wrong}=0; give at least 1"):
         SFT(Bigram(), **{wrong: 0})
+
+
+def test_microbatches_are_the_whole_batch_whatever_counts_in_each():
+    # Six rows in which very different numbers of tokens count.
+    rows = jnp.array([0, 1, 0, 1, 0, 1])
+    mask = BATCH.mask[rows] * (jnp.arange(6)[None] <= jnp.arange(6)[:, None])
+    batch = SFTBatch(BATCH.tokens[rows], BATCH.context[rows], mask)
+    found = []
+    for microbatch in (None, 4, 1):
+        method = dataclasses.replace(METHOD, microbatch=microbatch, warmup=0)
+        found.append(jax.jit(method.step)(method.init(jnp.asarray(PARAMS)), batch, KEY))
+    for state, metrics in found[1:]:
+        for name, value in metrics.items():
+            np.testing.assert_allclose(value, found[0][1][name], rtol=1e-5)
+        for mine, whole in zip(jax.tree.leaves(state), jax.tree.leaves(found[0][0]), strict=True):
+            np.testing.assert_allclose(mine, whole, rtol=1e-4, atol=1e-6)
+    with pytest.raises(UserError, match="microbatch=0"):
+        SFT(Bigram(), microbatch=0)

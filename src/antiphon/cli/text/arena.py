@@ -19,10 +19,10 @@ class ArenaArguments:
     """Let models answer the same prompts, and have a judge compare every pair."""
 
     models: tyro.conf.Positional[tuple[str, ...]]
-    """Two or more: smollm2, GGUF files, Hugging Face folders, or BASE+ADAPTER with a PEFT folder."""
+    """Two or more: smollm2, GGUF files, Hugging Face or PEFT folders."""
 
     judge: str = ""
-    """Who compares: raters.py:function, of (prompt, first, second) or (prompt, text)."""
+    """Who compares: raters.py:function, or a folder of preference-model or reward-model."""
 
     data: Path | None = None
     """JSONL or Parquet with prompts."""

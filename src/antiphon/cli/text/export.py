@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from antiphon.cli.output import emit
 from antiphon.cli.parsing import parse
 from antiphon.core.errors import UserError
+
+if TYPE_CHECKING:
+    from antiphon.worlds.text.model import TextModel
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _load(arguments: ExportArguments):
+def _load(arguments: ExportArguments) -> "TextModel":
     from antiphon.nets.lora_files import CONFIG
-    from antiphon.worlds.text.huggingface_folder import read_json
     from antiphon.worlds.text.model import TextModel
 
     folder = Path(arguments.model).expanduser()
@@ -81,7 +83,6 @@ def _load(arguments: ExportArguments):
         return TextModel.load(arguments.model)
     if not adapter:
         raise UserError("usage", f"{folder} is no adapter, so nothing can be merged", "leave out --merge")
-    base = arguments.base or read_json(folder / CONFIG).get("base_model_name_or_path")
-    if not isinstance(base, str):
-        raise UserError("lora", f"{folder / CONFIG} names no base model", "name it: --base MODEL")
-    return TextModel.load(base).adapted(folder)
+    if arguments.base is None:
+        return TextModel.load(str(folder))
+    return TextModel.load(arguments.base).adapted(folder)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from antiphon.worlds.text.model import TextModel
 
 
+_TOKENS = 128
+
+
 @dataclass(frozen=True)
 class GenerateArguments:
     """Complete prompts with a language model."""
@@ -42,8 +45,8 @@ class GenerateArguments:
     n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 1
     """Completions of each prompt."""
 
-    tokens: int = 128
-    """New tokens at most."""
+    tokens: int | None = None
+    """New tokens at most; 128, or what the context has room for, if not given."""
 
     temperature: float = 0.0
     """Of sampling; 0 takes the likeliest token every time."""
@@ -74,11 +77,14 @@ def main(argv: Sequence[str]) -> int:
     from antiphon.worlds.text.completion import complete
     from antiphon.worlds.text.model import TextModel
 
-    decoding = Decoding(new_tokens=arguments.tokens, top_k=arguments.top_k, top_p=arguments.top_p)
+    if arguments.tokens is not None:
+        Decoding(new_tokens=arguments.tokens)  # refuses none before a model is loaded
     model = TextModel.load(arguments.model)
     if arguments.lora is not None:
         model = model.adapted(arguments.lora)
     rows = [_encoded(model, prompt, arguments) for prompt in prompts for _ in range(arguments.n)]
+    new = arguments.tokens or min(_TOKENS, max(model.config.context - max(map(len, rows)), 1))
+    decoding = Decoding(new_tokens=new, top_k=arguments.top_k, top_p=arguments.top_p)
     began = time.perf_counter()
     texts, made = complete(
         model, rows, decoding=decoding, temperature=arguments.temperature, seed=arguments.seed

@@ -1,7 +1,6 @@
 """What a model says to many prompts, in batches of one shape."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -11,18 +10,6 @@ from antiphon.worlds.text.completion import complete
 from antiphon.worlds.text.examples import prompt_ids
 from antiphon.worlds.text.model import TextModel
 from antiphon.worlds.text.records import Record
-
-
-def load_with_adapter(name: str) -> TextModel:
-    """A model, or ``MODEL+ADAPTER`` with a PEFT folder merged into it.
-
-    Raises:
-        UserError: there is no such model or adapter.
-    """
-    base, plus, adapter = name.rpartition("+")
-    if not plus or Path(name).exists():
-        return TextModel.load(name)
-    return TextModel.load(base).adapted(Path(adapter).expanduser())
 
 
 def answers_to(
@@ -38,7 +25,7 @@ def answers_to(
     """A completion of every prompt.
 
     Args:
-        name: of the model, as :func:`load_with_adapter` takes it.
+        name: of the model, as :meth:`~antiphon.worlds.text.model.TextModel.load` takes it.
         records: rows with prompts.
         tokens: new ones at most.
         temperature: 0 takes the likeliest token.
@@ -49,7 +36,7 @@ def answers_to(
     Raises:
         UserError: a prompt is too long for the model, which is named with its line.
     """
-    model = load_with_adapter(name)
+    model = TextModel.load(name)
     rows = [prompt_ids(record, model.tokenizer, plain) for record in records]
     room = model.config.context - tokens
     for record, row in zip(records, rows, strict=True):

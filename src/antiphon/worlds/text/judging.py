@@ -96,7 +96,7 @@ class TextJudge:
                 raise UserError(
                     "judge", f"{self.name} returned {value}, which is no probability", "return 0 to 1"
                 )
-        return (there + 1.0 - back) / 2.0
+        return (1.0 + (there - back)) / 2.0
 
     def _number(self, *texts: str) -> float:
         try:

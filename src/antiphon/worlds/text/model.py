@@ -11,12 +11,13 @@ from jax.typing import DTypeLike
 from antiphon.core.errors import UserError
 from antiphon.nets.llama import Llama, LlamaParams, merged
 from antiphon.nets.llama_decoding import Prompts
+from antiphon.nets.lora_files import CONFIG as ADAPTER
 from antiphon.nets.lora_files import load_adapter
 from antiphon.worlds.text import smollm2
 from antiphon.worlds.text.gguf import GGUF
 from antiphon.worlds.text.gguf_model import load_gguf
 from antiphon.worlds.text.gguf_tokenizer import gguf_tokenizer
-from antiphon.worlds.text.huggingface_folder import export_folder, load_folder
+from antiphon.worlds.text.huggingface_folder import export_folder, load_folder, read_json
 from antiphon.worlds.text.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -50,13 +51,19 @@ class TextModel:
         """A model by name.
 
         Args:
-            name: "smollm2", a GGUF file, or a Hugging Face folder.
+            name: "smollm2", a GGUF file, a Hugging Face folder, or a PEFT folder, whose base is loaded and
+                the adapter merged into it.
             dtype: of the weights.
 
         Raises:
             UserError: there is no such model, or it cannot be used.
         """
         path = smollm2.smollm2_path() if name == smollm2.NAME else Path(name).expanduser()
+        if path.is_dir() and (path / ADAPTER).is_file() and not (path / "config.json").is_file():
+            base = read_json(path / ADAPTER).get("base_model_name_or_path")
+            if not isinstance(base, str):
+                raise UserError("lora", f"{path / ADAPTER} names no base model", "name it there")
+            return replace(TextModel.load(base, dtype).adapted(path), name=name)
         if path.is_dir():
             config, params = load_folder(path, dtype)
             return TextModel(name, config, params, load_tokenizer(path))
