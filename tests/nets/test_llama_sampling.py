@@ -84,7 +84,7 @@ def test_the_mixture_has_the_enumerated_frequencies(beta):
     assert fits(made.tokens, sequence_probabilities(wanted)) > 1e-3
     place = np.asarray(made.tokens[:200]) @ (V ** np.arange(T)[::-1])
     expected = np.take_along_axis(wanted, SEQUENCES[..., None], axis=-1)[place, :, 0]
-    np.testing.assert_allclose(made.log_prob[:200], expected, atol=2e-5)
+    np.testing.assert_allclose(made.log_prob[:200], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_at_its_ends_the_mixture_is_one_of_the_two():

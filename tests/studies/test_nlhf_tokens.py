@@ -50,7 +50,7 @@ def test_claims_are_read_off_the_cells(tmp_path, monkeypatch):
     laws = {name: point(beaten if name == "RLHF" else winner) for name in names}
     good = {"self-play": 0.52, "Nash-MD 0.25": 0.51, "Nash-MD 0.5": 0.53, "RLHF": 0.6}
 
-    def made(config, seed, dial):
+    def made(config, run, seed, dial):
         same = {name: world.chain for name in names}
         return cell(dial, good | {"self-play": 0.52 + 0.05 * (seed == 3)}, laws if dial else same)
 

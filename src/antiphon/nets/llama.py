@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from antiphon.core.errors import UserError
 from antiphon.nets.layers import rms_norm
@@ -183,7 +183,8 @@ def hidden_states(
     present: Bool[Array, "B S"],
     *,
     remat: bool = False,
-) -> Float[Array, "B S d"]:
+    asked: Int[Array, "B A"] | None = None,
+) -> Float[Array, "B A d"]:
     """Normalised states after the last layer, each of what stands at its slot and before it.
 
     Args:
@@ -193,17 +194,29 @@ def hidden_states(
         positions: of each slot, rising over the present ones.
         present: False on padding, which nobody sees; the first slot of a row is always present.
         remat: keep only the states between layers for the backward pass, and compute the rest again.
+        asked: slots whose states are wanted, all if not given; the last layer then only reads the others.
     """
     x = embed(params, tokens)
     turn = turns(positions, config.head_width, config.rope_base, config.rope_scaling)
     mask = visible(present)
 
-    def layer(h: Array, item: tuple[LlamaLayer, Array | None]) -> tuple[Array, None]:
+    def layer(h: Array, item: tuple[LlamaLayer, Array | None], asked: Array | None = None) -> Array:
         weights, window = item
-        return layer_forward(weights, config, h, turn, within_window(mask, positions, window))[0], None
+        return layer_forward(weights, config, h, turn, within_window(mask, positions, window), asked)[0]
 
-    body = jax.checkpoint(layer) if remat else layer
-    x, _ = jax.lax.scan(body, x, (params.layers, window_sizes(config)), unroll=unrolled(config))
+    def body(h: Array, item: tuple[LlamaLayer, Array | None]) -> tuple[Array, None]:
+        return (jax.checkpoint(layer) if remat else layer)(h, item), None
+
+    items = params.layers, window_sizes(config)
+    if asked is None:
+        x, _ = jax.lax.scan(body, x, items, unroll=unrolled(config))
+    elif unrolled(config):
+        x, _ = jax.lax.scan(body, x, jax.tree.map(lambda leaf: leaf[:-1], items), unroll=True)
+        x = layer(x, one_layer(items, -1), asked)
+    else:
+        # Parting the last layer from a deep stack would copy all the others, for a small share of the work.
+        x, _ = jax.lax.scan(body, x, items)
+        x = at_slots(x, asked)
     return rms_norm(x, params.gain, config.epsilon)
 
 
@@ -213,14 +226,28 @@ def layer_forward(
     x: Float[Array, "B S d"],
     turn: Float[Array, "B S w"],
     mask: Bool[Array, "B S S"],
-) -> tuple[Float[Array, "B S d"], tuple[Float[Array, "B S K w"], Float[Array, "B S K w"]]]:
+    asked: Int[Array, "B A"] | None = None,
+) -> tuple[Float[Array, "B A d"], tuple[Float[Array, "B S K w"], Float[Array, "B S K w"]]]:
     """One layer over whole sequences.
+
+    Args:
+        layer: weights.
+        config: their sizes.
+        x: residual stream.
+        turn: angles of the slots, see :func:`~antiphon.nets.llama_rotary.turns`.
+        mask: may the slot (row) see the slot (column).
+        asked: slots that go on, all if not given; the others are only seen.
 
     Returns:
         The residual stream, and the turned keys and the values, for a cache.
     """
+    seen = rms_norm(x, layer.attention_gain, config.epsilon)
+    if asked is None:
+        q, k, v = queries_keys_values(layer, config, seen, turn)
+    else:
+        x, asking, mask = at_slots(x, asked), at_slots(seen, asked), at_slots(mask, asked)
+        q, k, v = queries_keys_values(layer, config, seen, turn, asking, at_slots(turn, asked))
     batch, length = x.shape[:2]
-    q, k, v = queries_keys_values(layer, config, rms_norm(x, layer.attention_gain, config.epsilon), turn)
     grouped = q.reshape(batch, length, config.kv_heads, -1, config.head_width)
     score = jnp.einsum("btkgw,bskw->bkgts", grouped, k) * config.head_width**-0.5
     weight = jax.nn.softmax(jnp.where(mask[:, None, None], score, -1e9), axis=-1)
@@ -230,19 +257,25 @@ def layer_forward(
 
 
 def queries_keys_values(
-    layer: LlamaLayer, config: Llama, x: Float[Array, "B S d"], turn: Float[Array, "B S w"]
-) -> tuple[Float[Array, "B S H w"], Float[Array, "B S K w"], Float[Array, "B S K w"]]:
-    """What attention works on, queries and keys turned."""
+    layer: LlamaLayer,
+    config: Llama,
+    x: Float[Array, "B S d"],
+    turn: Float[Array, "B S w"],
+    asking: Float[Array, "B A d"] | None = None,
+    asking_turn: Float[Array, "B A w"] | None = None,
+) -> tuple[Float[Array, "B A H w"], Float[Array, "B S K w"], Float[Array, "B S K w"]]:
+    """What attention works on, queries and keys turned; ``asking`` asks, everybody if not given."""
 
-    def heads(matrix: Matrix, bias: Array | None) -> Array:
+    def heads(matrix: Matrix, bias: Array | None, x: Array) -> Array:
         y = linear(x, matrix)
         y = y if bias is None else y + bias.astype(jnp.float32)
         return y.reshape(*x.shape[:2], -1, config.head_width)
 
-    q, k, v = heads(layer.q, layer.q_bias), heads(layer.k, layer.k_bias), heads(layer.v, layer.v_bias)
+    q = heads(layer.q, layer.q_bias, x if asking is None else asking)
+    k, v = heads(layer.k, layer.k_bias, x), heads(layer.v, layer.v_bias, x)
     if layer.q_gain is not None and layer.k_gain is not None:
         q, k = rms_norm(q, layer.q_gain, config.epsilon), rms_norm(k, layer.k_gain, config.epsilon)
-    return rotate(q, turn), rotate(k, turn), v
+    return rotate(q, turn if asking_turn is None else asking_turn), rotate(k, turn), v
 
 
 def gated_mlp(layer: LlamaLayer, x: Float[Array, "*B d"]) -> Float[Array, "*B d"]:
@@ -278,6 +311,11 @@ def window_sizes(config: Llama) -> Int[Array, "L"] | None:
 def unrolled(config: Llama) -> bool:
     """Whether loops over the layers are unrolled."""
     return config.layers <= _UNROLLED_LAYERS
+
+
+def at_slots(values: Shaped[Array, "B S n"], slots: Int[Array, "B A"]) -> Shaped[Array, "B A n"]:
+    """The values at some slots of each row."""
+    return jnp.take_along_axis(values, slots[:, :, None], axis=1)
 
 
 def one_layer(stacked: Layers, index: int) -> Layers:

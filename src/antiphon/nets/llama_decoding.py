@@ -16,6 +16,7 @@ from antiphon.nets.llama import (
     Llama,
     LlamaLayer,
     LlamaParams,
+    at_slots,
     embed,
     layer_forward,
     merged,
@@ -113,16 +114,26 @@ def prefill(
     turn = turns(position, config.head_width, config.rope_base, config.rope_scaling)
     mask = visible(present)
 
-    def layer(h: Array, item: tuple[LlamaLayer, Array | None]) -> tuple[Array, Cache]:
+    def layer(
+        h: Array, item: tuple[LlamaLayer, Array | None], asked: Array | None = None
+    ) -> tuple[Array, Cache]:
         weights, window = item
-        h, seen = layer_forward(weights, config, h, turn, within_window(mask, position, window))
-        return h, Cache(*(jnp.swapaxes(part, 1, 2).astype(matmul_dtype()) for part in seen))
+        h, seen = layer_forward(weights, config, h, turn, within_window(mask, position, window), asked)
+        roomy = (jnp.pad(part, ((0, 0), (0, new), (0, 0), (0, 0))) for part in seen)
+        return h, Cache(*(jnp.swapaxes(part, 1, 2).astype(matmul_dtype()) for part in roomy))
 
-    x, stacked = jax.lax.scan(layer, x, (params.layers, window_sizes(config)), unroll=unrolled(config))
-    roomy = jax.tree.map(lambda leaf: jnp.pad(leaf, ((0, 0),) * 3 + ((0, new), (0, 0))), stacked)
-    caches = tuple(one_layer(roomy, i) for i in range(config.layers))
-    last = jnp.take_along_axis(x, (prompts.length - 1)[:, None, None], axis=1)[:, 0]
-    return rms_norm(last, params.gain, config.epsilon), caches
+    items = params.layers, window_sizes(config)
+    last = prompts.length[:, None] - 1
+    if unrolled(config):
+        # The last layer answers for each row's last token only.
+        caches = []
+        for i in range(config.layers):
+            x, cache = layer(x, one_layer(items, i), last if i == config.layers - 1 else None)
+            caches.append(cache)
+    else:
+        x, stacked = jax.lax.scan(layer, x, items)
+        x, caches = at_slots(x, last), [one_layer(stacked, i) for i in range(config.layers)]
+    return rms_norm(x[:, 0], params.gain, config.epsilon), tuple(caches)
 
 
 def step(

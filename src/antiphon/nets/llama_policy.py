@@ -92,9 +92,11 @@ class LlamaPolicy:
         # The last token is only predicted, never read.
         position, present = positions_of(context, tokens.shape[1] - 1)
         slots = jnp.concatenate([context.tokens, tokens[:, :-1]], axis=1)
-        states = hidden_states(self.network(params), self.config, slots, position, present, remat=self.remat)
-        first = jnp.take_along_axis(states, (context.length - 1)[:, None, None], axis=1)
-        return jnp.concatenate([first, states[:, width:]], axis=1)
+        behind = jnp.broadcast_to(jnp.arange(width, slots.shape[1]), (len(slots), slots.shape[1] - width))
+        before_each = jnp.concatenate([context.length[:, None] - 1, behind], axis=1)
+        return hidden_states(
+            self.network(params), self.config, slots, position, present, remat=self.remat, asked=before_each
+        )
 
     def head(self, params: LlamaParams | Adapted, states: Float[Array, "*B d"]) -> Float[Array, "*B V"]:
         """Scores from :meth:`states`, for any part of them: a loss need not hold ``[B, T, V]`` at once."""

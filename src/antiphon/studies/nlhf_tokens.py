@@ -6,6 +6,8 @@ best response within the same divergence would do against it. That last figure i
 win rates against the reference are not, and mislead.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -24,9 +26,10 @@ from antiphon.nets.llama import Llama
 from antiphon.nets.llama_decoding import Prompts
 from antiphon.nets.llama_policy import LlamaPolicy
 from antiphon.nets.llama_sampling import Decoding
+from antiphon.nets.weights import named_leaves
 from antiphon.train.findings import Claim, Finding
 from antiphon.train.media import Figure, Media, Series, Table, write_media
-from antiphon.train.progress import say
+from antiphon.train.pieces import done_once
 from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.diagnostics.preferences import cyclic_share
 from antiphon.worlds.diagnostics.token_world import TokenWorld, token_world
@@ -86,6 +89,10 @@ MODEL = LlamaPolicy(
 )
 
 
+_PREFERENCE = from_table(lambda tokens: tokens @ _PLACES)
+"""One object for all, so that one compiled program serves all worlds."""
+
+
 class Trained(NamedTuple):
     """What a method made in one world.
 
@@ -119,7 +126,8 @@ class Cell(NamedTuple):
 
 def run(config: Config, run: RunDirectory) -> list[Finding]:
     """Measures the claims."""
-    cells = {dial: [_cell(config, seed, dial) for seed in _seeds(config)] for dial in config.dials}
+    with run.held():
+        cells = {dial: [_cell(config, run, seed, dial) for seed in _seeds(config)] for dial in config.dials}
     findings = [measure(config, cells) for measure in (_tie, _exploited, _beats, _closed)]
     tables = tuple(_table(dial, row) for dial, row in cells.items())
     write_media(run.path, Media(_STORY, (_figure(cells),), tables=tables))
@@ -149,25 +157,35 @@ def _law(params: Any, completions: Array) -> Float[Array, " Y"]:
     return jnp.sum(jnp.take_along_axis(log_p, completions[..., None], axis=-1)[..., 0], axis=1)
 
 
-def _cell(config: Config, seed: int, dial: float) -> Cell:
-    say(f"world {seed}, dial {dial:g}: {len(config.betas) + 2} methods of {config.steps} steps")
+def _cell(config: Config, run: RunDirectory, seed: int, dial: float) -> Cell:
+    """Everything about one world; its reference and each of its methods are pieces that are done once."""
+    name = f"dial-{dial:g}/world-{seed}"
     world = token_world(seed, dial)
     completions = jnp.asarray(world.completions)
-    params = _reference(config, seed, world)
+    like = jax.eval_shape(MODEL.config.init, jax.random.key(0))
+    kept = done_once(run, f"{name}/reference", lambda: named_leaves(_reference(config, seed, world)))
+    leaves = [jnp.asarray(kept[leaf]) for leaf in named_leaves(like)]
+    params = jax.tree.unflatten(jax.tree.structure(like), leaves)
     reference = np.asarray(_law(params, completions), np.float64)
     mu = np.exp(reference)
-    table = world.preference.astype(np.float64)
-    scores = fit_scores(table, np.outer(mu, mu), tolerance=1e-8)
+    table, preference = world.preference.astype(np.float64), jnp.asarray(world.preference)
+    scores = done_once(
+        run, f"{name}/scores", lambda: {"scores": fit_scores(table, np.outer(mu, mu), tolerance=1e-8)}
+    )["scores"]
 
-    trained: dict[str, Trained] = {}
-    nash, taus = _nash(config, seed, params, jnp.asarray(world.preference))
-    for i, beta in enumerate(config.betas):
-        one = jax.tree.map(lambda leaf, i=i: leaf[i], nash)
-        trained[name_of(beta)] = _judged(one, float(taus[i]), completions, reference)
-    average, tau = _average(config, seed, params, jnp.asarray(world.preference))
-    trained[_AVERAGE] = _judged(average, float(tau), completions, reference)
-    scored, tau = _rlhf(config, seed, params, jnp.asarray(scores, jnp.float32))
-    trained[_RLHF] = _judged(scored, float(tau), completions, reference)
+    def judged(method: str, train: Callable[[], tuple[Any, Array]]) -> Trained:
+        def make() -> dict[str, Any]:
+            return _judged(*train(), completions, reference)._asdict()
+
+        found = done_once(run, f"{name}/{method.replace(' ', '-')}", make)
+        return Trained(found["law"], float(found["kl"]), float(found["tau"]))
+
+    trained = {
+        name_of(beta): judged(name_of(beta), lambda beta=beta: _nash(config, seed, params, preference, beta))
+        for beta in config.betas
+    }
+    trained[_AVERAGE] = judged(_AVERAGE, lambda: _average(config, seed, params, preference))
+    trained[_RLHF] = judged(_RLHF, lambda: _rlhf(config, seed, params, jnp.asarray(scores, jnp.float32)))
 
     exploited = {name: _equal_kl_exploit(table, reference, t) for name, t in trained.items()}
     best = tilted(reference, scores, trained[_RLHF].kl)
@@ -206,6 +224,7 @@ def _imitate(config: Config, method: SFT, cumulative: Array, completions: Array,
     return train(cumulative, key)
 
 
+@functools.partial(jax.jit, static_argnames="config")
 def _steered(config: Config, method: Any, state: Any, key: Array, start: float) -> tuple[Any, Array]:
     """Train with the strength of the pull moved from ``start`` until the divergence is the one asked for.
 
@@ -236,47 +255,27 @@ def _with(method: NashMD | ReinforceKL, tau: Array, rate: Array) -> NashMD | Rei
 
 def _preferring(config: Config) -> NashMD:
     return NashMD(
-        MODEL, from_table(lambda tokens: tokens @ _PLACES), group=config.batch, opponents=config.batch,
+        MODEL, _PREFERENCE, group=config.batch, opponents=config.batch,
         microbatch=config.batch, baseline="leave_one_out", decay=config.decay,
     )  # fmt: skip
 
 
-def _nash(config: Config, seed: int, params: Any, table: Array) -> tuple[Any, Array]:
-    """Nash-MD for every β at once."""
-    method = _preferring(config)
-
-    @jax.jit
-    def train(betas: Array, params: Any, table: Array) -> tuple[Any, Array]:
-        def one(beta: Array) -> tuple[Any, Array]:
-            with_beta = replace(method, beta=beta)
-            return _steered(config, with_beta, with_beta.init(params, table), jax.random.key(seed + 1), 0.1)
-
-        return jax.lax.map(one, betas)
-
-    return train(jnp.asarray(config.betas), params, table)
+def _nash(config: Config, seed: int, params: Any, table: Array, beta: float) -> tuple[Any, Array]:
+    method = replace(_preferring(config), beta=jnp.asarray(beta))
+    return _steered(config, method, method.init(params, table), jax.random.key(seed + 1), 0.1)
 
 
 def _average(config: Config, seed: int, params: Any, table: Array) -> tuple[Any, Array]:
     method = replace(_preferring(config), opponent="average")
-
-    @jax.jit
-    def train(params: Any, table: Array) -> tuple[Any, Array]:
-        return _steered(config, method, method.init(params, table), jax.random.key(seed + 1), 0.1)
-
-    return train(params, table)
+    return _steered(config, method, method.init(params, table), jax.random.key(seed + 1), 0.1)
 
 
 def _rlhf(config: Config, seed: int, params: Any, scores: Array) -> tuple[Any, Array]:
     method = ReinforceKL(
         MODEL, _scored, (("score", 1.0),), group=config.batch, microbatch=config.batch, temperature=1.0
     )
-
-    @jax.jit
-    def train(params: Any, scores: Array) -> tuple[Any, Array]:
-        # Log-odds are four times as steep as probabilities around a half.
-        return _steered(config, method, method.init(params, scores), jax.random.key(seed + 1), 0.4)
-
-    return train(params, scores)
+    # Log-odds are four times as steep as probabilities around a half.
+    return _steered(config, method, method.init(params, scores), jax.random.key(seed + 1), 0.4)
 
 
 def _scored(scores: Array, context: Prompts, tokens: Array) -> dict[str, Array]:
@@ -284,10 +283,10 @@ def _scored(scores: Array, context: Prompts, tokens: Array) -> dict[str, Array]:
     return {"score": scores[tokens @ _PLACES]}
 
 
-def _judged(params: Any, tau: float, completions: Array, reference: np.ndarray) -> Trained:
+def _judged(params: Any, tau: Array, completions: Array, reference: np.ndarray) -> Trained:
     law = np.asarray(_law(params, completions), np.float64)
     law -= np.logaddexp.reduce(law)
-    return Trained(law, float(np.exp(law) @ (law - reference)), tau)
+    return Trained(law, float(np.exp(law) @ (law - reference)), float(tau))
 
 
 def tilted(reference: np.ndarray, credit: np.ndarray, kl: float) -> np.ndarray:
