@@ -198,6 +198,32 @@ def test_it_learns_by_supervised_fine_tuning():
     np.testing.assert_array_equal(greedy, TOKENS)
 
 
+@pytest.mark.parametrize("deepest_unrolled", [8, 1])
+@pytest.mark.parametrize("name", MODELS)
+def test_asked_slots_are_those_of_the_whole(name, deepest_unrolled, monkeypatch):
+    monkeypatch.setattr(llama_module, "_UNROLLED_LAYERS", deepest_unrolled)
+    config = MODELS[name]
+    params = loud(config)
+    tokens = jax.random.randint(jax.random.key(0), (3, 7), 0, 11)
+    position = jnp.broadcast_to(jnp.arange(7), (3, 7))
+    present = position != jnp.array([[7], [2], [3]])
+    asked = jnp.array([[0, 6], [3, 4], [6, 1]])
+
+    def states(params, asked):
+        return hidden_states(params, config, tokens, position, present, asked=asked)
+
+    def loss(params, whole):
+        found = llama_module.at_slots(states(params, None), asked) if whole else states(params, asked)
+        return jnp.sum(found**3), found
+
+    (gradient, found), (wanted, expected) = (
+        jax.jit(jax.grad(loss, has_aux=True), static_argnums=1)(params, whole) for whole in (False, True)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    for one, other in zip(*map(jax.tree.leaves, (gradient, wanted)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
 def test_one_token_and_one_layer_by_hand():
     """Attention over one token returns its value."""
     config = Llama(2, 2, 1, 1, 1, 2, 1, tied=False, epsilon=0.0)
