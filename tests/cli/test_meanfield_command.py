@@ -172,6 +172,10 @@ def test_the_nearest_name_is_offered(capsys, words, nearest):
         (["solve", "--game", "left-right", "--solver", "quasi"], "no solver 'quasi'"),
         (["solve", "--game", "left-right", "--solver", "stackelberg"], "no major player"),
         (["solve", "--game", "left-right", "--solver", "newton"], "single precision"),
+        (
+            ["solve", "--game", "left-right", "--solver", "fixed-point", "--step-size", "3"],
+            "--step-size is 3",
+        ),
         (["solve", "--game", "predator-prey", "--solver", "newton", "--float64"], "one population"),
         (["simulate", "nothing.npz"], "no file nothing.npz"),
         (["dance"], "no verb 'dance'"),

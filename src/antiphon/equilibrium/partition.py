@@ -108,8 +108,13 @@ class PartitionProblem:
         μ'(x') = Σ_{x,u} μ(x) π(u | x, x0, μ) P(x' | x, u, x0, u0, μ).
         """
         mass = self.grid.points.T[:, None, :, None] * minor
-        moved = jnp.sum(mass[:, :, None, None] * self.kernel, axis=(0, -1))
-        return jnp.moveaxis(moved, 2, -1)
+        # Sums over few states and actions, written out: each is one pass over long rows.
+        moved = sum(
+            mass[x, :, None, None, :, u] * self.kernel[x, ..., u]
+            for x in range(self.game.n_states)
+            for u in range(self.game.n_actions)
+        )
+        return jnp.moveaxis(jnp.asarray(moved), 2, -1)
 
     def sweep(
         self, policy: Players, kinds: tuple[str, ...], tau: Entropy = None, bonus: Players | None = None
@@ -160,9 +165,8 @@ class PartitionProblem:
         for place, kind in enumerate(kinds):
             part = ahead[..., place * channels : (place + 1) * channels]
             # Everybody sees one sample of u0, so the expectation over u0 is outside of the product.
-            inner = jnp.moveaxis(part[..., :n_states], -1, 2)[..., None]
-            paid = self.reward + jnp.sum(self.kernel * inner, axis=3)
-            q = jnp.sum(jnp.moveaxis(major, -1, 1)[..., None] * paid, axis=2)
+            paid = self.reward + sum(self.kernel[:, :, :, y] * part[..., y, None] for y in range(n_states))
+            q = jnp.asarray(sum(major[..., u0, None] * paid[:, :, u0] for u0 in range(major.shape[-1])))
             q0 = self.major_reward + jnp.moveaxis(part[..., n_states], 1, 2)
             if bonus is not None:
                 q, q0 = q + bonus.minor, q0 + bonus.major

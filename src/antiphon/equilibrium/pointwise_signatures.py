@@ -45,8 +45,11 @@ def check_signatures(rules: Any, sizes: tuple[str, ...], functions: Mapping[str,
     for name in sizes:
         size = getattr(rules, name, None)
         if not isinstance(size, int | np.integer) or size < 1:
-            said = f"{kind} has no {name}" if size is None else f"{name} of {kind} is {size!r}"
-            raise UserError("rules", said, f"write {name} = 2, or another whole number ≥ 1, into the class")
+            if size is None:
+                raise UserError(
+                    "rules", f"{kind} has no {name}", f"write {name} = 2, or more, into the class"
+                )
+            raise UserError("rules", f"{name} of {kind} is {size!r}", "give a whole number ≥ 1")
     for name, arguments in functions.items():
         wanted = f"def {name}({', '.join(('self', *arguments))})"
         function = getattr(rules, name, None)

@@ -62,6 +62,8 @@ def find_solver(
         )
     if name == "newton":
         _check_newton(problem)
+    if name == "fixed-point" and step_size is not None and not 0 < step_size <= 1:
+        raise UserError("step_size", f"--step-size is {step_size}", "give a share in (0, 1] of the answer")
     step, small = (1.0, 0.1) if step_size is None else (step_size, step_size)
     averaging = "plain" if on_grid else "visits"
     # Some solve plain games only, which has been checked, so that not all fit the protocol.

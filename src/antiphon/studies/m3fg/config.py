@@ -29,8 +29,8 @@ class Config:
     """N of the finite games that are played with solutions, as in the paper."""
     slope_players: tuple[int, ...] = (2, 5, 10, 20, 50, 100, 200, 500, 1000)
     """N of the finite games whose distance from the mean field is measured."""
-    slope_from: int = 20
-    """Least N of the fitted line: in smaller crowds chance ends the epidemic, which no power of N tells."""
+    slope_from: int = 50
+    """Least N of the fitted line: a power of N is a law of large crowds. The note has all N too."""
     paths: int = 4000
     """Roll-outs for each true value, and games for the slope."""
     among: tuple[str, ...] = ("SIS", "Buffet", "Advertisement")

@@ -43,10 +43,7 @@ def slope(config: Config) -> tuple[Finding, Figure]:
         used = ", ".join(str(n) for n in np.array(config.slope_players)[fitted])
         said = f"N = {used}; {config.paths} games each"
         if clear.sum() > fitted.sum():
-            said += (
-                f"; from N = {min(config.slope_players)} on {whole.estimate:.2f}, because in crowds below "
-                f"{config.slope_from} chance ends the epidemic"
-            )
+            said += f"; from N = {min(config.slope_players)} on the slope is {whole.estimate:.2f}"
         finding = CLAIMS[5].measured(line.estimate, holds=holds, interval=(line.low, line.high), note=said)
         middle = np.mean(np.log10(gaps[fitted])) - line.estimate * np.mean(sizes[fitted])
         ends = sizes[fitted][[0, -1]]
