@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from antiphon.nets import weights
-from antiphon.train.errors import Interrupted, RunError
+from antiphon.train.errors import Interrupted, NotFinite, RunError
 from antiphon.train.fit import fit
 from antiphon.train.hooks import Stop, every
 from antiphon.train.metrics import read_metrics
@@ -307,3 +307,43 @@ def test_errors_of_the_computation_reach_the_caller():
 
     with pytest.raises(Exception, match="the rater is out"):
         fit(step, jnp.float32(0), steps=1, key=KEY)
+
+
+def test_what_is_fixed_is_an_argument_and_in_no_checkpoint(tmp_path):
+    params, _ = make_state()
+    fixed = {"w": params["w"]}
+
+    def head_only(state, batch, key, fixed):
+        head, moments = state
+        hidden = jnp.tanh(batch["x"] @ fixed["w"])
+        loss, gradient = jax.value_and_grad(lambda v: jnp.mean((hidden @ v - batch["y"]) ** 2))(head)
+        updates, moments = OPTIMISER.update(gradient, moments)
+        return (optax.apply_updates(head, updates), moments), {"loss": loss}
+
+    def closed_over(state, batch, key):
+        return head_only(state, batch, key, fixed)
+
+    start = params["v"], OPTIMISER.init(params["v"])
+    options = {"steps": 6, "key": KEY, "batches": batches, "chunk": 4}
+    run = make_run(tmp_path)
+    done = fit(head_only, start, fixed=fixed, run=run, **options)
+    assert bits(done) == bits(fit(closed_over, start, **options))
+    saved = run.checkpoints / "train" / "step-000000006.safetensors"
+    assert [4, 1] in shapes_in(saved)
+    assert not any(shape == [6, 4] for shape in shapes_in(saved))
+    other = fit(head_only, start, fixed={"w": params["w"] + 1}, **options)
+    assert bits(done) != bits(other)
+
+
+def shapes_in(path):
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
+
+
+def test_a_metric_that_is_not_finite_says_which_and_when():
+    with pytest.raises(NotFinite) as raised:
+        fit(count, 0, steps=9, chunk=3, key=KEY)
+    assert (raised.value.metric, raised.value.step) == ("bad", 7)
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert (str(again), again.step) == (str(raised.value), 7)

@@ -240,7 +240,7 @@ def _train(method: str, plan: Plan, job: Job, records: Records, out: Path) -> Tr
     forward = training.batch * forward_work(job.model.config, *widths)
     rate = matmul_rate() if plan.passes else 0.0
     watch = Watch(method, plan.show, _token_counter(plan, job, rows), plan.passes * forward, rate)
-    hooks: list[Hook] = [watch]
+    hooks: list[Hook] = [_stop_at_bad_weights, watch]
     sample_every = max(training.steps // 4, 1) if training.sample_every is None else training.sample_every
     if sample_every and plan.samples:
         samples = Samples(job, watch, run.media / "samples.jsonl")
@@ -276,7 +276,7 @@ def _train(method: str, plan: Plan, job: Job, records: Records, out: Path) -> Tr
             raise plan.judge.trouble[0] from broken
         lines = ", ".join(str(line) for line in examples.lines[rows(broken.step - 1)])
         raise RunError(
-            f"{broken.message}; its batch was lines {lines} of {records.path}{kept}",
+            f"{broken.message}; the batch of step {broken.step} was lines {lines} of {records.path}{kept}",
             "lower --learning-rate, or mend the data",
         ) from broken
     watch.close()
@@ -288,6 +288,22 @@ def _train(method: str, plan: Plan, job: Job, records: Records, out: Path) -> Tr
         matmul_share=pace.matmul_share(plan.passes * forward, rate) if rate else None,
         peak_memory=peak_memory(), metrics=watch.metrics, stopped=stopped,
     )  # fmt: skip
+
+
+def _stop_at_bad_weights(info: FitInfo) -> None:
+    """Before a checkpoint: a step may have a finite loss and leave weights that are not."""
+    if not bool(_all_finite(info.state.params)):
+        raise NotFinite(
+            f"The weights are not finite after step {info.step} of fit {info.name!r}",
+            "lower the learning rate",
+            metric="weights",
+            step=info.step,
+        )
+
+
+@jax.jit
+def _all_finite(params: Any) -> Any:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
 
 
 def _keep_last_good(plan: Plan, job: Job, method: str, out: Path) -> str:
