@@ -37,7 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("report", "DIR", "build the page of a run directory again", "antiphon.cli.report"),
     Command("compare", "DIR DIR…", "findings and final metrics side by side", "antiphon.cli.compare"),
     Command("bench", "[WORLD]", "speed and memory, beside peers with --peers", "antiphon.cli.bench"),
-    Command("text", "VERB", "complete prompts with language models", "antiphon.cli.text"),
+    Command("text", "VERB", "train, compare and complete with language models", "antiphon.cli.text"),
     Command("music", "VERB", "generate, listen and judge in the music world", "antiphon.cli.music"),
     Command("platform", "VERB", "train, look at and fly a floating platform", "antiphon.cli.platform"),
     Command("meanfield", "VERB", "solve, play and draw games of very many players", "antiphon.cli.meanfield"),

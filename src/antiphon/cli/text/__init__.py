@@ -1,3 +1,3 @@
-"""``antiphon text``: complete prompts with a language model."""
+"""``antiphon text``: train, compare and complete with language models."""
 
 from antiphon.cli.text.verbs import main as main
