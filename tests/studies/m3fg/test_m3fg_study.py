@@ -4,7 +4,7 @@ import pytest
 from antiphon.equilibrium import Players, Solution
 from antiphon.studies.m3fg import CLAIMS, PRESETS
 from antiphon.studies.m3fg.config import Config
-from antiphon.studies.m3fg.crowds import slope
+from antiphon.studies.m3fg.crowds import slopes
 from antiphon.studies.m3fg.curves import authors, falls_and_beats, history_figure, last_table
 from antiphon.studies.m3fg.grids import fixed_policies
 from antiphon.studies.m3fg.problems import PROBLEMS
@@ -51,9 +51,9 @@ def test_barycentric_tells_the_truth_where_nearest_does_not():
 
 
 def test_slope_is_untested_where_noise_hides_it():
-    finding, figure = slope(Config(slope_players=(50, 100), paths=40))
-    assert finding.holds is None
-    assert len(figure.series[0].x) == 2
+    findings, figure = slopes(Config(players=(50, 100), large=(100, 200), paths=40))
+    assert [finding.holds for finding in findings] == [None, None]
+    assert len(figure.series[0].x) == 3
     assert figure.series[0].low[0] <= figure.series[0].y[0] <= figure.series[0].high[0]
 
 

@@ -26,11 +26,9 @@ class Config:
     buffet_sweep_iterations: int = 50
     """Likewise for Buffet."""
     players: tuple[int, ...] = (2, 5, 10, 20, 50, 100, 200)
-    """N of the finite games that are played with solutions, as in the paper."""
-    slope_players: tuple[int, ...] = (2, 5, 10, 20, 50, 100, 200, 500, 1000)
-    """N of the finite games whose distance from the mean field is measured."""
-    slope_from: int = 50
-    """Least N of the fitted line: a power of N is a law of large crowds. The note has all N too."""
+    """N of the finite games, as in the paper."""
+    large: tuple[int, ...] = (50, 100, 200, 500, 1000)
+    """N of a second fit of the distance from the mean field."""
     paths: int = 4000
     """Roll-outs for each true value, and games for the slope."""
     among: tuple[str, ...] = ("SIS", "Buffet", "Advertisement")
@@ -45,7 +43,7 @@ PRESETS = {
     "smoke": Config(
         cells=12, buffet_cells=5, iterations=20, buffet_iterations=5, fixed_point_iterations=10,
         sweep=(8, 16), buffet_sweep=(), sweep_iterations=5, buffet_sweep_iterations=3,
-        players=(4, 16, 64), slope_players=(4, 16, 64), slope_from=4, paths=400, among=("SIS",),
+        players=(4, 16, 64), large=(16, 64, 128), paths=400, among=("SIS",),
         solution_paths=40,
     ),
     "laptop": Config(),

@@ -15,41 +15,43 @@ from antiphon.train.media import Figure, Series
 from antiphon.train.progress import say
 
 
-def slope(config: Config) -> tuple[Finding, Figure]:
-    """Minor value in the N-player SIS under a policy that is smooth in the mean field, against its limit."""
+def slopes(config: Config) -> tuple[list[Finding], Figure]:
+    """Minor value in the N-player SIS under a policy that is smooth in the mean field, against its limit.
+
+    The slope is fitted twice: over the numbers of players of the rest of the study, and over large ones.
+    """
     problem = problem_of("SIS", 20, "barycentric")
     policy = Players(*(0.5 * (a + b) for a, b in zip(first_action(problem), problem.uniform(), strict=True)))
     key = jax.random.key(config.seed + 1)
     limit = statistics.mean(np.asarray(roll_out(problem, policy, key, paths=4 * config.paths).value.minor))
+    numbers = np.array(sorted({*config.players, *config.large}))
     found = []
-    for players in config.slope_players:
+    for players in numbers.tolist():
         value = play_with(problem, policy, key, players=players, paths=config.paths).value.minor
         found.append(statistics.mean(np.asarray(value)))
     gaps = np.abs([one.estimate - limit.estimate for one in found])
     noise = np.array([one.high - one.estimate for one in found]) + (limit.high - limit.estimate)
-    sizes = np.log10(config.slope_players)
+    sizes = np.log10(numbers)
     low, high = (np.log10(np.maximum(gaps + sign * noise, 1e-4)) for sign in (-1, 1))
     series = [
         Series("|N players − mean field|", tuple(sizes), tuple(np.log10(gaps)), tuple(low), tuple(high))
     ]
-    note = "Minor value in SIS under a smooth policy; the band is the 95 % noise of both sides."
-    clear = gaps > 1.5 * noise
-    fitted = clear & (np.array(config.slope_players) >= config.slope_from)
-    if fitted.sum() < 3:
-        finding = CLAIMS[5].untested("fewer than three differences stand clear of the noise")
-    else:
-        line, whole = (statistics.linear_slope(sizes[used], np.log10(gaps[used])) for used in (fitted, clear))
-        holds = -1.3 <= line.estimate <= -0.4 if len(config.slope_players) > 3 else None
-        used = ", ".join(str(n) for n in np.array(config.slope_players)[fitted])
-        said = f"N = {used}; {config.paths} games each"
-        if clear.sum() > fitted.sum():
-            said += f"; from N = {min(config.slope_players)} on the slope is {whole.estimate:.2f}"
-        finding = CLAIMS[5].measured(line.estimate, holds=holds, interval=(line.low, line.high), note=said)
+    clear, findings = gaps > 1.5 * noise, []
+    for claim, among in ((CLAIMS[5], config.players), (CLAIMS[6], config.large)):
+        fitted = clear & np.isin(numbers, among)
+        if fitted.sum() < 3:
+            findings.append(claim.untested("fewer than three differences stand clear of the noise"))
+            continue
+        line = statistics.linear_slope(sizes[fitted], np.log10(gaps[fitted]))
+        holds = -1.3 <= line.estimate <= -0.4 if len(among) > 3 else None
+        note = f"N = {', '.join(str(n) for n in numbers[fitted])}; {config.paths} games each"
+        findings.append(claim.measured(line.estimate, holds=holds, interval=(line.low, line.high), note=note))
         middle = np.mean(np.log10(gaps[fitted])) - line.estimate * np.mean(sizes[fitted])
         ends = sizes[fitted][[0, -1]]
-        name = f"slope {line.estimate:.2f}".replace("-", "−")
+        name = f"slope {line.estimate:.2f} from N = {numbers[fitted][0]}".replace("-", "−")
         series.append(Series(name, tuple(ends), tuple(middle + line.estimate * ends)))
-    return finding, Figure(
+    note = "Minor value in SIS under a smooth policy; the band is the 95 % noise of both sides."
+    return findings, Figure(
         "SIS: distance from the mean field", "log10 N", "log10 difference", tuple(series), note=note
     )
 

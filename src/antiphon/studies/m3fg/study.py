@@ -35,13 +35,13 @@ def _run(config: Config, run: RunDirectory) -> list[Finding]:
     findings = [curves.authors(), *curves.falls_and_beats(config, played, iterated)]
     refines, over_grids = grids.sweep(config)
     barycentric, fixed = grids.fixed_policies(config)
-    finite, distance = crowds.slope(config)
+    finite, distance = crowds.slopes(config)
     among = crowds.solutions_with_players(config, played)
     falls = [curves.history_figure(name, played[name], iterated[name]) for name in PROBLEMS]
     figures = (*falls, *over_grids, distance, *among)
     tables = (curves.last_table(played), fixed)
     write_media(run.path, Media(_STORY, figures, tables=tables, images=_images(config, run, played)))
-    return [*findings, refines, barycentric, finite]
+    return [*findings, refines, barycentric, *finite]
 
 
 def _images(config: Config, run: RunDirectory, played: Mapping[str, Solution]) -> tuple[Image, ...]:
