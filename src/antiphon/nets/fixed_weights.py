@@ -1,9 +1,9 @@
 """A decoder whose large weights are not part of what a method trains, copies, averages or saves.
 
 A method keeps its parameters several times over: policy, reference, average, the optimiser's moments,
-checkpoints. With LoRA only the factors change, so only they should be parameters; a teacher has none. Build the
-model inside the step, from weights that the step is handed (``fixed`` of :func:`~antiphon.train.fit.fit`): what
-a compiled function merely closes over becomes a constant of its program.
+checkpoints. With LoRA only the factors change, so only they should be parameters; a teacher has none. Build
+the model inside the step, from weights that the step is handed (``fixed`` of
+:func:`~antiphon.train.fit.fit`): what a compiled function closes over becomes a constant of its program.
 """
 
 from dataclasses import dataclass
