@@ -110,13 +110,17 @@ class Llama:
             name: normal(keys[i], (count, *self.shapes[name]), back if name in ("o", "down") else 0.02)
             for name, i in names.items()
         }
-        ones = jnp.ones((count, self.width), dtype)
         bias = {f"{n}_bias": jnp.zeros((count, self.shapes[n][1]), dtype) for n in "qkv" if self.qkv_bias}
-        gain = jnp.ones((count, self.head_width), dtype) if self.qk_norm else None
+
+        def gain(width: int) -> Array:
+            # An array of its own for every leaf: the state of a training may be donated.
+            return jnp.ones((count, width), dtype)
+
+        turned = {f"{n}_gain": gain(self.head_width) for n in "qk" if self.qk_norm}
         return LlamaParams(
             embedding=normal(keys[-2], (self.vocabulary, self.width)),
             layers=LlamaLayer(
-                attention_gain=ones, mlp_gain=ones, q_gain=gain, k_gain=gain, **matrices, **bias
+                attention_gain=gain(self.width), mlp_gain=gain(self.width), **turned, **matrices, **bias
             ),
             gain=jnp.ones(self.width, dtype),
             head=None if self.tied else normal(keys[-1], (self.width, self.vocabulary)),
