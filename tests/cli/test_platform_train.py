@@ -7,7 +7,7 @@ import pytest
 
 from antiphon.cli.platform import main, verbs
 from antiphon.core.errors import UserError
-from antiphon.worlds.platform.policy_search import bundled_policies, find_policy
+from antiphon.worlds.platform.policy_search import bundled_policies, bundled_spatial_policies, find_policy
 
 
 def test_every_verb_has_its_module(capsys):
@@ -33,6 +33,20 @@ def test_training_writes_a_policy_and_says_how_fast(tmp_path, capsys):
     assert (policy.metadata.task, policy.metadata.seed) == ("track-xy-velocity", 2)
 
 
+def test_a_training_is_resumed_with_its_own_settings(tmp_path, capsys):
+    words = ["train", "--task", "go-to-xyz", "--steps", "500", "--envs", "16", "--seed", "2"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 0
+    assert main(["train", "--resume", str(tmp_path / "run"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["task"], found["seed"], found["steps"]) == ("go-to-xyz", 2, 512)
+    policy = find_policy(tmp_path / "run")
+    assert (policy.metadata.observation, policy.metadata.valves) == ("spatial", 16)
+    with pytest.raises(UserError, match="leave all but --resume"):
+        main(["train", "--resume", str(tmp_path / "run"), "--steps", "9"])
+    with pytest.raises(UserError, match="no training to resume"):
+        main(["train", "--resume", str(tmp_path / "nowhere")])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -56,6 +70,8 @@ def test_a_folder_that_cannot_be_made_is_said_before_training(tmp_path):
 
 def test_bundled_policies_are_for_the_task_of_their_name():
     bundled = bundled_policies()
-    assert "go-to-pose" in bundled
-    for name in bundled:
-        assert find_policy(name).metadata.task == name
+    assert {"go-to-pose", "go-to-pose-robust"} <= set(bundled)
+    for name in bundled | bundled_spatial_policies():
+        metadata = find_policy(name).metadata
+        assert metadata.task == name.removesuffix("-robust")
+        assert (metadata.observation == "adaptive") == name.endswith("-robust")

@@ -12,10 +12,11 @@ from antiphon.worlds.platform import PlatformEnvironment, find_task
 from antiphon.worlds.platform.adaptive_decision import AdaptiveDecision
 from antiphon.worlds.platform.disturbances import Disturbances
 from antiphon.worlds.platform.nominal_plant import NominalPlant, plant_figures
-from antiphon.worlds.platform.observation import observation_size, observe
+from antiphon.worlds.platform.observation import observation_size, observe, wrapped
 from antiphon.worlds.platform.parameters import planar
 from antiphon.worlds.platform.plant import CONTROL_PERIOD, PlatformState, Wrench, advance
 from antiphon.worlds.platform.policy_file import PlatformPolicy, PolicyMetadata
+from antiphon.worlds.platform.policy_search import find_policy
 from antiphon.worlds.platform.protocol import PolicyPilot
 from antiphon.worlds.platform.robot import PlatformController, Pose, policy_decision, pose_target
 from antiphon.worlds.platform.tasks import Target
@@ -177,6 +178,29 @@ def test_the_robot_finds_out_from_poses():
     effect = flight.memory.recollection.belief.effect
     assert effect[5] < 0.4
     assert np.delete(effect, 5).min() > 0.7
+
+
+def test_the_bundled_policy_flies_a_robot_with_a_dead_valve_that_nobody_told_of():
+    policy = find_policy("go-to-pose-robust")
+    controller = PlatformController(policy_decision(policy), PLANT)
+    broken = dataclasses.replace(PLANT, thrust=PLANT.thrust * (1.0 - np.isin(np.arange(8), (6,))))
+    flight = controller.aim(controller.start(), pose_target(0.0, 0.0, 0.0))
+    rng, at, rate, far = np.random.default_rng(0), np.array([0.9, -0.6, 1.5]), np.zeros(3), []
+    for tick in range(3000):
+        now = 1.0 + 0.01 * tick
+        x, y, heading = at + rng.uniform(-1, 1, 3) * [0.0005, 0.0005, 0.001]
+        half = 0.5 * heading
+        seen = Pose(now, "world", (x, y, 0.0), (0.0, 0.0, np.sin(half), np.cos(half)))
+        flight = controller.receive(flight, seen, now)
+        if tick % 20 == 0:
+            flight = controller.step(flight, now)
+        push = broken.acceleration(at[2], np.array(flight.command.valves))
+        at, rate = at + 0.01 * rate + 0.5e-4 * push, rate + 0.01 * push
+        far.append(np.hypot(at[0], at[1]))
+    assert max(far[-500:]) < 0.02
+    assert abs(wrapped(at[2])) < 0.06
+    assert flight.memory is not None
+    assert np.argmin(flight.memory.recollection.belief.effect) == 6
 
 
 def test_what_cannot_be_is_refused():
