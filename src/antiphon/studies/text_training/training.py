@@ -1,6 +1,7 @@
 """A training from beginning to end: the rows, the model, the method, the run, the folder that comes out."""
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -115,22 +116,29 @@ def train_text(
         run = RunDirectory.create(f"text-{method}", config, seed=training.seed, root=out / "runs")
     else:
         run = RunDirectory.resume(resume, config, say=say)
-    model = start_model(training, records, run.path / "start")
-    job = make_job(kind, training, settings, model, records, run, say)
-    _say_rows(records, job)
-    plan = kind.plan(job, settings)
+    try:
+        model = start_model(training, records, run.path / "start")
+        job = make_job(kind, training, settings, model, records, run, say)
+        _say_rows(records, job)
+        plan = kind.plan(job, settings)
+    except UserError:
+        # Nothing was trained: an empty run would only stand in the way of a later --resume.
+        if resume is None:
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
     return _train(method, plan, job, records, out)
 
 
 def newest_run(out: Path, method: str) -> Path:
-    """The newest run in the folder of a model, or the folder itself if it is a run.
+    """The newest run in the folder of a model that got as far as a checkpoint, or the folder itself if a run.
 
     Raises:
         UserError: there is none.
     """
     if (out / "metrics.jsonl").is_file() or (out / "environment.json").is_file():
         return out
-    runs = sorted(path for path in (out / "runs" / f"text-{method}").glob("*-s*") if path.is_dir())
+    found = (out / "runs" / f"text-{method}").glob("*-s*")
+    runs = sorted(path for path in found if next((path / "checkpoints").glob("*/*.json"), None) is not None)
     if not runs:
         raise UserError(
             "file", f"{out} holds no run of {method} to resume", "give the folder that --out made"
