@@ -91,6 +91,12 @@ STUDIES: tuple[StudyEntry, ...] = (
         module="antiphon.studies.nlhf_tokens",
     ),
     StudyEntry(
+        name="gkd",
+        paper="arXiv 2306.13649",
+        title="Distillation on the student's own completions: sums modulo 97, every step written out",
+        module="antiphon.studies.gkd",
+    ),
+    StudyEntry(
         name="nlhf-text",
         paper="arXiv 2312.00886",
         title="Nash learning on text: notices judged by raters who may prefer in circles",
