@@ -165,6 +165,7 @@ def test_a_judge_learns_from_choices_and_then_judges(typed, home, monkeypatch):
         planned("rlhf", home, monkeypatch, preference="judge")
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_to_the_same_bits(home):
     code = "import sys; from antiphon.cli.main import main; sys.exit(main(sys.argv[1:]))"
     words = [sys.executable, "-c", code, "text", "train", "sft"]
