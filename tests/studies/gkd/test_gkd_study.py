@@ -11,6 +11,7 @@ from antiphon.core import trees
 from antiphon.studies import gkd
 from antiphon.studies.gkd import networks, study
 from antiphon.studies.gkd.arms import ON_POLICY, SUPERVISED, Ground, trained
+from antiphon.studies.gkd.results import NEARNESS
 from antiphon.studies.gkd.training import Score, judge
 from antiphon.train.run_directory import RunDirectory
 
@@ -34,9 +35,11 @@ def scores(monkeypatch):
         *_, number, arm = ("", *name.split("/"))
         if name in ("teacher", "costs", "ends"):
             costs = {arm.name: 0.01 for arm in (study.SFT_ARM, SUPERVISED, ON_POLICY)}
-            return {"teacher": {"greedy": 0.97, "sampled": 0.95}, "costs": costs, "ends": {"apart": 1e-6}}[
-                name
-            ]
+            return {
+                "teacher": {"greedy": 0.97, "sampled": 0.95},
+                "costs": costs,
+                "ends": {f"{near:g}": 1e-6 for near in NEARNESS},
+            }[name]
         start = at_start[int(number)]
         if arm == "start":
             like = networks.shape_of(networks.STUDENT)

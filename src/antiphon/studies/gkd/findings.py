@@ -23,7 +23,7 @@ from antiphon.studies.gkd.arms import (
     rewarded,
 )
 from antiphon.studies.gkd.config import Config
-from antiphon.studies.gkd.results import START, Results
+from antiphon.studies.gkd.results import NEARNESS, START, Results
 from antiphon.train.findings import Claim, Finding
 
 _NOT_ASKED = "this size trains no such student"
@@ -46,23 +46,25 @@ def read_off(config: Config, results: Results) -> list[Finding]:
         _self(results, last),
         _reward(config, results, last),
         _easy(config, results),
-        claims.ENDS.measured(results.ends, holds=results.ends < 1e-3, note="β = 1e-6 and 1 − 1e-6, float64"),
+        _limits(results),
     ]
 
 
 def _gain(config: Config, results: Results) -> Finding:
     ratios = {examples: _ratio(results, examples) for examples in config.examples}
     examples, worst = min(ratios.items(), key=lambda item: item[1].estimate)
-    note = "; ".join(
-        f"N = {n:,}: {one.estimate:.2f} [{one.low:.2f}, {one.high:.2f}]" for n, one in ratios.items()
-    )
     whole = all(one.n >= _ENOUGH for one in ratios.values())
     holds = all(one.estimate >= 1.5 and one.low > 1 for one in ratios.values()) if whole else None
-    return claims.GAIN.measured(
-        worst.estimate, holds=holds, interval=_ends(worst),
-        note=f"{note}; ratios of mean gains over {worst.n} starts, Fieller's intervals; the figure is for "
-        f"N = {examples:,}; {results.passed_over} starts lay outside the window",
-    )  # fmt: skip
+    note = f"one start, N = {examples:,}"
+    if worst.n > 1:
+        each = "; ".join(
+            f"N = {n:,}: {r.estimate:.2f} [{r.low:.2f}, {r.high:.2f}]" for n, r in ratios.items()
+        )
+        note = (
+            f"{each}; ratios of mean gains over {worst.n} starts, Fieller's intervals; the figure is for "
+            f"N = {examples:,}; {results.passed_over} starts lay outside the window"
+        )
+    return claims.GAIN.measured(worst.estimate, holds=holds, interval=_ends(worst), note=note)
 
 
 def _ratio(results: Results, examples: int) -> Interval:
@@ -222,6 +224,16 @@ def _easy(config: Config, results: Results) -> Finding:
         found.estimate, holds=found.estimate < 1.25 if found.n >= _ENOUGH else None, interval=_ends(found),
         note=f"N = {examples:,}, {config.easy_steps} steps, {found.n} starts; continued SFT gains "
         f"{tuned.mean():.3f}",
+    )  # fmt: skip
+
+
+def _limits(results: Results) -> Finding:
+    nearest = results.ends[f"{NEARNESS[-1]:g}"]
+    return claims.ENDS.measured(
+        nearest, holds=nearest < 1e-3,
+        note="float64, by distance of β from its ends: "
+        + ", ".join(f"{near} {apart:.1e}" for near, apart in results.ends.items())
+        + "; the limit is reached where β is small against the smallest probability",
     )  # fmt: skip
 
 

@@ -40,7 +40,8 @@ def _gains(results: Results, config: Config) -> Figure:
     return Figure(
         "Gain over the start", "exercises with answers", "share of right answers, greedy", tuple(series),
         "bar",
-        note=f"{config.steps:,} updates each; means over starts with 95 % intervals.",
+        note=f"{config.steps:,} updates each; "
+        + ("one start." if config.starts == 1 else "means over starts with 95 % intervals."),
     )  # fmt: skip
 
 

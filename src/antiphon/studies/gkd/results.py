@@ -7,6 +7,8 @@ import numpy as np
 from antiphon.studies.gkd.training import Score
 
 START = "start"
+NEARNESS = (1e-6, 1e-9, 1e-12)
+"""Distances of β from 0 and from 1 at which the limits are looked at."""
 
 
 @dataclass
@@ -18,7 +20,7 @@ class Results:
         steps: updates of an arm that is not stretched.
         scores: ``{examples: {arm: {start: score}}}``; the arm ``start`` is where they begin.
         costs: seconds of an update by arm.
-        ends: how far the normalised divergence is from the two KLs, nats.
+        ends: how far the normalised divergence is from the two KLs, nats, by the distance of β from its ends.
         passed_over: starts outside the window.
     """
 
@@ -26,7 +28,7 @@ class Results:
     steps: int
     scores: dict[int, dict[str, dict[int, Score]]] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)
-    ends: float = float("nan")
+    ends: dict[str, float] = field(default_factory=dict)
     passed_over: int = 0
 
     def note(self, examples: int, arm: str, start: int, score: Score) -> None:

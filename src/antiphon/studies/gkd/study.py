@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from antiphon.core import divergences
 from antiphon.nets.llama import LlamaParams
@@ -33,7 +34,7 @@ from antiphon.studies.gkd.config import Config
 from antiphon.studies.gkd.findings import read_off
 from antiphon.studies.gkd.networks import CHAIN, STUDENT, TEACHER
 from antiphon.studies.gkd.pictures import picture
-from antiphon.studies.gkd.results import Results
+from antiphon.studies.gkd.results import NEARNESS, Results
 from antiphon.studies.gkd.training import Score, judge
 from antiphon.train.findings import Finding
 from antiphon.train.media import write_media
@@ -62,7 +63,8 @@ def measure(config: Config, run: RunDirectory) -> Results:
     first = lab.starts(results, last, updates, 1)[0]
     costs = done_once(run, "costs", lambda: lab.costs(first, last, updates))
     results.costs.update({name: float(value) for name, value in costs.items()})
-    results.ends = float(done_once(run, "ends", lambda: {"apart": lab.ends(first, last, updates)})["apart"])
+    ends = done_once(run, "ends", lambda: lab.ends(first, last, updates))
+    results.ends.update({name: float(value) for name, value in ends.items()})
     if config.grid:
         lab.arms(results, last, updates, config.starts, (HALF, TWICE, SFT_ARM))
         lab.arms(results, last, updates, config.grid_starts, _grid(config))
@@ -179,7 +181,7 @@ class _Lab:
         ground = self.ground(examples, updates, number, [number])
         return {arm.name: step_seconds(arm, self.config, ground) for arm in (SFT_ARM, SUPERVISED, ON_POLICY)}
 
-    def ends(self, number: int, examples: int, updates: int) -> float:
+    def ends(self, number: int, examples: int, updates: int) -> dict[str, float]:
         """How far the normalised divergence is from the two KLs near its ends, mean over answers, nats."""
         ground = self.ground(examples, updates, number, [number])
         few = jax.tree.map(lambda leaf: leaf[:200], ground.exercises)
@@ -187,15 +189,19 @@ class _Lab:
             policy.logits(params, few.answers, few.prompts())
             for policy, params in ((TEACHER, ground.teacher), (STUDENT, ground.params))
         )
-        teacher, student = (np.asarray(leaf, np.float64) for leaf in logits)
+        wide = [np.asarray(leaf, np.float64) for leaf in logits]
         with jax.enable_x64(True):
-            apart = []
-            for beta, kl in ((1e-6, divergences.forward_kl), (1 - 1e-6, divergences.reverse_kl)):
-                near = divergences.jsd(jnp.asarray(teacher), jnp.asarray(student), beta) / (beta * (1 - beta))
-                apart.append(
-                    abs(float(jnp.mean(near) - jnp.mean(kl(jnp.asarray(teacher), jnp.asarray(student)))))
-                )
-        return max(apart)
+            teacher, student = map(jnp.asarray, wide)
+            return {f"{near:g}": _from_the_ends(teacher, student, near) for near in NEARNESS}
+
+
+def _from_the_ends(teacher: Array, student: Array, near: float) -> float:
+    """The larger of the two distances, at β = near and at 1 − near."""
+    apart = []
+    for beta, kl in ((near, divergences.forward_kl), (1 - near, divergences.reverse_kl)):
+        scaled = divergences.jsd(teacher, student, beta) / (beta * (1 - beta))
+        apart.append(abs(float(jnp.mean(scaled) - jnp.mean(kl(teacher, student)))))
+    return max(apart)
 
 
 def _score(kept: dict[str, np.ndarray]) -> Score:
