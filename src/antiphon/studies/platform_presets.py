@@ -16,9 +16,10 @@ ENERGY = 0.2
 # Once a velocity is held no valve need open; at 0.2 half of them or more stay open for the last millimetre a
 # second. Two things to hold earn more than one, and would pay for more air.
 _VELOCITY_ENERGY = {"track-xy-velocity": 0.5, "track-xyo-velocity": 1.0, "track-velocity-heading": 0.7}
-# Of every step in which the dock is touched from outside its cone. With an end and a fine of 20 instead,
-# policies creep towards the dock at 1 cm/s, and are still outside when the time is up.
-_TOUCH = 2.0
+# Of every step in which the dock is touched from outside its cone: less than being there earns, or whoever is
+# still clumsy flees. With an end and a fine of 20 policies creep up at 1 cm/s; at 2 a step they stay away, as
+# they do at the full price of leaving the cone far out.
+_TOUCH = 0.3
 # Of an end without having passed, where every step costs 0.6 and facing away up to _FACING more. It must
 # exceed what all steps to come cost, 60 at a discount of 0.985, or who cannot pass yet seeks the end instead.
 _LOSS, _FACING = 60.0, 0.3
@@ -85,7 +86,7 @@ def platform_method(
 def task_reward(task: Task) -> Reward:
     """The weights with which a task is learnt."""
     if task.passage == "dock":
-        return Reward(energy=ENERGY, failure=_TOUCH)
+        return Reward(energy=ENERGY, failure=_TOUCH, cone=0.1)
     if task.passage is not None:
         return Reward(energy=ENERGY, failure=_LOSS, heading=_FACING)
     return Reward(energy=_VELOCITY_ENERGY.get(task.name, ENERGY))
