@@ -47,7 +47,8 @@ def test_merged_is_beside():
     params = Adapted(BASE, adapter(0.5))
     beside = LOGITS(params, TOKENS, PROMPTS)
     inside = BARE(merged(POLICY.network(params)), TOKENS, PROMPTS)
-    np.testing.assert_allclose(beside, inside, atol=1e-5)
+    # Two orders of summing in float32, which processors round differently; the adapter moves them by 0.1.
+    np.testing.assert_allclose(beside, inside, atol=3e-5)
     assert np.abs(beside - BARE(BASE, TOKENS, PROMPTS)).max() > 0.1
     made = jax.jit(POLICY.complete)(params, jax.random.key(0), PROMPTS)
     scores = jax.nn.log_softmax(LOGITS(params, made.tokens, PROMPTS))
