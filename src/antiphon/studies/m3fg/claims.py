@@ -41,7 +41,7 @@ CLAIMS = (
     ),
     Claim(
         "finite-large",
-        "The same among crowds that are too large to lose the epidemic by chance",
+        "The same among crowds of 50 players and more",
         "ours; the range was chosen after the claim before it had failed",
         "slope in [−1.3, −0.4]",
     ),
