@@ -39,3 +39,11 @@ def programs_of_one_file_only():
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
         gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def precision_of_one_test_only():
+    """A command run inside a test may have chosen float64, which the tests after it did not."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].config.update("jax_enable_x64", False)

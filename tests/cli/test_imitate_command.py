@@ -5,16 +5,6 @@ import pytest
 from antiphon.cli.main import main
 
 
-@pytest.fixture(autouse=True)
-def precision_stays():
-    """The command computes in float64, which other tests do not."""
-    import jax
-
-    before = jax.config.jax_enable_x64
-    yield
-    jax.config.update("jax_enable_x64", before)
-
-
 def asked(capsys, *words):
     status = main(["meanfield", "imitate", *words, "--json"])
     return status, json.loads(capsys.readouterr().out.splitlines()[-1])
