@@ -121,6 +121,7 @@ METHODS: tuple[str, ...] = (
     "optimistic_mirror_descent",
     "fixed_point",
     "prior_descent",
+    "newton_cooling",
     "mf_omo",
     "mean_field_control",
     "major_minor_stackelberg",
