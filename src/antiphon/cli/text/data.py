@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
                 file.write(data)
             files[f"{task}-{part}.jsonl"] = {"rows": len(chosen), "sha256": hashlib.sha256(data).hexdigest()}
     manifest = {
-        "source": f"Debian, {index.archive}",
+        "source": f"Debian, {index.archive.split()[-1]}",  # release and component; mirrors hold the same
         "made": time.strftime("%Y-%m-%d"),
         "licence": "each text has the licence of its package's packaging (debian/copyright)",
         "descriptions": len(english),
