@@ -22,21 +22,6 @@ class JudgeState(NamedTuple):
     optimiser: optax.OptState
 
 
-def warm_and_cool(
-    learning_rate: float | Float[Array, ""], steps: int, warmup: int, weight_decay: float, clip: float
-) -> optax.GradientTransformation:
-    """AdamW behind a norm clip: linear warm-up, then a cosine to nothing; decay of matrices only."""
-    share = optax.warmup_cosine_decay_schedule(0.0, 1.0, min(warmup, steps // 10 + 1), steps, 0.0)
-    adam = optax.adamw(
-        lambda count: learning_rate * share(count),
-        b1=0.9,
-        b2=0.98,
-        weight_decay=weight_decay,
-        mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim >= 2, params),
-    )
-    return optax.chain(optax.clip_by_global_norm(clip), adam)
-
-
 def comparison_step(
     log_odds: LogOdds, optimiser: optax.GradientTransformation, state: JudgeState, pairs: Pairs
 ) -> tuple[JudgeState, dict[str, Float[Array, ""]]]:

@@ -23,8 +23,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Shaped
 from antiphon.core import trees
 from antiphon.core.errors import UserError
 from antiphon.feedback.pairs import Pairs
-from antiphon.methods.comparison_fitting import agreement, warm_and_cool
+from antiphon.methods.comparison_fitting import agreement
 from antiphon.methods.microbatches import mean_over_microbatches
+from antiphon.methods.optimisers import warm_and_cool
 from antiphon.methods.trained_part import for_trained_part
 from antiphon.nets.sequence_model import Context, SequenceModel
 from antiphon.objectives.preferences import dpo_loss, ipo_loss, log_ratios

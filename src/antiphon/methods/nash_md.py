@@ -23,6 +23,7 @@ from antiphon.core import trees
 from antiphon.core.errors import UserError
 from antiphon.feedback.preference import Preference
 from antiphon.methods.microbatches import mean_over_microbatches
+from antiphon.methods.optimisers import warm
 from antiphon.methods.trained_part import for_trained_part
 from antiphon.nets.sequence_model import Context, SequenceModel
 from antiphon.objectives.policy_gradient import (
@@ -167,9 +168,7 @@ class NashMD:
 
     def optimiser(self) -> optax.GradientTransformation:
         """Adam behind a norm clip, ten steps of warm-up."""
-        warm = optax.linear_schedule(0.1, 1.0, 10)
-        adam = optax.adam(lambda count: self.learning_rate * warm(count), b1=0.9, b2=0.95)
-        return for_trained_part(self.model, optax.chain(optax.clip_by_global_norm(self.clip), adam))
+        return for_trained_part(self.model, warm(self.learning_rate, self.clip))
 
     def init(self, params: PyTree, preference_params: PyTree = (), anchor: PyTree = None) -> NashState:
         """Start from ``params``, which is also the reference unless one is given."""

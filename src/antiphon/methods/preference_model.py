@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from antiphon.core.errors import UserError
 from antiphon.feedback.pairs import Pairs
-from antiphon.methods.comparison_fitting import JudgeState, LogOdds, comparison_step, warm_and_cool
+from antiphon.methods.comparison_fitting import JudgeState, LogOdds, comparison_step
+from antiphon.methods.optimisers import warm_and_cool
 
 
 @jax.tree_util.register_dataclass

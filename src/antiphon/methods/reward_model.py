@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from antiphon.core.errors import UserError
 from antiphon.feedback.pairs import Pairs
-from antiphon.methods.comparison_fitting import JudgeState, comparison_step, warm_and_cool
+from antiphon.methods.comparison_fitting import JudgeState, comparison_step
+from antiphon.methods.optimisers import warm_and_cool
 
 Reward = Callable[[PyTree, PyTree, PyTree], Float[Array, " B"]]
 """``(params, context, completion) -> [B]``: what a completion is worth."""

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from antiphon.core.errors import UserError
 from antiphon.core.indexing import pick
 from antiphon.methods.microbatches import mean_over_microbatches, number_of_pieces
+from antiphon.methods.optimisers import warm_and_cool
 from antiphon.methods.trained_part import for_trained_part
 from antiphon.nets.sequence_model import Context, SequenceModel
 
@@ -77,16 +78,10 @@ class SFT:
 
     def optimiser(self) -> optax.GradientTransformation:
         """AdamW behind a norm clip."""
-        warmup = min(self.warmup, self.steps // 10 + 1)
-        share = optax.warmup_cosine_decay_schedule(0.0, 1.0, warmup, self.steps, self.final)
-        adam = optax.adamw(
-            lambda count: self.learning_rate * share(count),
-            b1=0.9,
-            b2=0.98,
-            weight_decay=self.weight_decay,
-            mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim >= 2, params),
+        adam = warm_and_cool(
+            self.learning_rate, self.steps, self.warmup, self.weight_decay, self.clip, self.final
         )
-        return for_trained_part(self.model, optax.chain(optax.clip_by_global_norm(self.clip), adam))
+        return for_trained_part(self.model, adam)
 
     def init(self, params: PyTree) -> SFTState:
         """Start from ``params``."""
