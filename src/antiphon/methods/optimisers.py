@@ -5,11 +5,13 @@ import optax
 from jaxtyping import Array, Float
 
 
-def warm(learning_rate: float | Float[Array, ""], clip: float) -> optax.GradientTransformation:
-    """Adam, for losses that are sampled: ten steps of warm-up from a tenth of the rate, then the rate itself."""
+def warm(
+    learning_rate: float | Float[Array, ""], clip: float | Float[Array, ""]
+) -> optax.GradientTransformation:
+    """Adam, for losses that are sampled: ten steps of warm-up from a tenth of the rate, then the rate."""
     share = optax.linear_schedule(0.1, 1.0, 10)
     adam = optax.adam(lambda count: learning_rate * share(count), b1=0.9, b2=0.95)
-    return optax.chain(optax.clip_by_global_norm(clip), adam)
+    return optax.chain(optax.clip_by_global_norm(clip), adam)  # pyright: ignore[reportArgumentType]
 
 
 def warm_and_cool(
