@@ -11,7 +11,7 @@ def warm(
     """Adam, for losses that are sampled: ten steps of warm-up from a tenth of the rate, then the rate."""
     share = optax.linear_schedule(0.1, 1.0, 10)
     adam = optax.adam(lambda count: learning_rate * share(count), b1=0.9, b2=0.95)
-    return optax.chain(optax.clip_by_global_norm(clip), adam)  # pyright: ignore[reportArgumentType]
+    return optax.chain(optax.clip_by_global_norm(clip), adam)
 
 
 def warm_and_cool(
