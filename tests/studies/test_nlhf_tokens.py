@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from antiphon.studies import nlhf_tokens
-from antiphon.studies.nlhf_tokens import Cell, Trained, tilted
+from antiphon.studies.nlhf_tokens import cell as world_cell
+from antiphon.studies.nlhf_tokens import study
+from antiphon.studies.nlhf_tokens.cell import Cell, Trained, equal_kl_exploit, tilted
 from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.diagnostics.preferences import random_table
 from antiphon.worlds.diagnostics.token_world import token_world
@@ -24,7 +26,7 @@ def test_the_best_response_inside_a_divergence_is_the_best():
     near = others[np.sum(others * np.log(others / mu), axis=1) <= kl]
     assert len(near) > 50
     assert (near @ credit).max() <= best @ credit + 1e-9
-    found = nlhf_tokens._equal_kl_exploit(table, np.log(mu), Trained(np.log(p), kl, 0.1))
+    found = equal_kl_exploit(table, np.log(mu), Trained(np.log(p), kl, 0.1))
     np.testing.assert_allclose(found, best @ credit)
     assert found >= 0.5
 
@@ -54,7 +56,7 @@ def test_claims_are_read_off_the_cells(tmp_path, monkeypatch):
         same = {name: world.chain for name in names}
         return cell(dial, good | {"self-play": 0.52 + 0.05 * (seed == 3)}, laws if dial else same)
 
-    monkeypatch.setattr(nlhf_tokens, "_cell", made)
+    monkeypatch.setattr(study, "measure_world", made)
     for worlds, held in ((2, [True, True, True, True]), (4, [True, False, True, True])):
         config = replace(nlhf_tokens.PRESETS["laptop"], worlds=worlds)
         run = RunDirectory.create("nlhf-tokens", config, seed=0, root=tmp_path / str(worlds))
@@ -66,3 +68,25 @@ def test_claims_are_read_off_the_cells(tmp_path, monkeypatch):
     one = replace(config, worlds=1)
     findings = nlhf_tokens.run(one, RunDirectory.create("nlhf-tokens", one, seed=0, root=tmp_path / "one"))
     assert [finding.holds for finding in findings] == [None, None, None, True]
+
+
+@pytest.mark.slow
+def test_a_world_is_measured_as_it_was_learnt_and_learnt_once(tmp_path, monkeypatch):
+    config = nlhf_tokens.Config(worlds=1, betas=(), steps=5, reference_steps=3, batch=16)
+    run = RunDirectory.create("nlhf-tokens", config, seed=0, root=tmp_path)
+    made = world_cell.measure_world(config, run, 0, 0.5)
+    assert set(made.trained) == {"Nash-EMA", "RLHF"}
+    for found in made.trained.values():
+        assert np.exp(found.law).sum() == pytest.approx(1.0, abs=1e-9)
+        assert found.kl == pytest.approx(np.exp(found.law) @ (found.law - made.reference))
+        assert found.kl > 1e-4  # five updates have moved it
+        assert found.tau < 0.4  # below the divergence that is asked for, the pull is weakened from the start
+    again = world_cell.measure_world(config, run, 0, 0.5)
+    np.testing.assert_array_equal(again.trained["RLHF"].law, made.trained["RLHF"].law)
+
+    def learns_again(*given):
+        raise AssertionError("a piece was made twice")
+
+    for name in ("imitate_chain", "learn_nash", "learn_average", "learn_rlhf", "fit_scores"):
+        monkeypatch.setattr(world_cell, name, learns_again)
+    world_cell.measure_world(config, run, 0, 0.5)

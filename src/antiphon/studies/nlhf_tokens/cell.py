@@ -1,0 +1,127 @@
+"""One world: every method learns in it, and what they learnt is measured by enumeration."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from antiphon.feedback.bradley_terry import fit_scores, misfit
+from antiphon.nets.weights import named_leaves
+from antiphon.studies.nlhf_tokens.config import AVERAGE, RLHF, Config, name_of
+from antiphon.studies.nlhf_tokens.learning import (
+    MODEL,
+    imitate_chain,
+    law_of,
+    learn_average,
+    learn_nash,
+    learn_rlhf,
+)
+from antiphon.train.pieces import done_once
+from antiphon.train.run_directory import RunDirectory
+from antiphon.worlds.diagnostics.preferences import cyclic_share
+from antiphon.worlds.diagnostics.token_world import TokenWorld, token_world
+
+
+class Trained(NamedTuple):
+    """What a method made in one world.
+
+    Attributes:
+        law: log-probability of every completion, ``[Y]``.
+        kl: from the reference, nats, exact.
+        tau: strength of the pull it ended with.
+    """
+
+    law: np.ndarray
+    kl: float
+    tau: float
+
+
+class Cell(NamedTuple):
+    """One world at one dial: the trained policies by name, and exact figures about them."""
+
+    world: TokenWorld
+    reference: np.ndarray
+    trained: dict[str, Trained]
+    exploited: dict[str, float]
+    closed: float
+    misfit: float
+    circles: float
+
+    def win_rate(self, first: str, second: str) -> float:
+        """How often ``first`` is preferred to ``second``, exactly."""
+        p, q = (np.exp(self.trained[name].law) for name in (first, second))
+        return float(p @ self.world.preference @ q)
+
+
+def measure_world(config: Config, run: RunDirectory, seed: int, dial: float) -> Cell:
+    """Everything about one world; its reference and each of its methods are pieces that are done once."""
+    name = f"dial-{dial:g}/world-{seed}"
+    world = token_world(seed, dial)
+    completions = jnp.asarray(world.completions)
+    like = jax.eval_shape(MODEL.config.init, jax.random.key(0))
+    kept = done_once(run, f"{name}/reference", lambda: named_leaves(imitate_chain(config, seed, world)))
+    leaves = [jnp.asarray(kept[leaf]) for leaf in named_leaves(like)]
+    params = jax.tree.unflatten(jax.tree.structure(like), leaves)
+    reference = np.asarray(law_of(params, completions), np.float64)
+    mu = np.exp(reference)
+    table, preference = world.preference.astype(np.float64), jnp.asarray(world.preference)
+    scores = done_once(
+        run, f"{name}/scores", lambda: {"scores": fit_scores(table, np.outer(mu, mu), tolerance=1e-8)}
+    )["scores"]
+
+    def judged(method: str, train: Callable[[], tuple[Any, Array]]) -> Trained:
+        def make() -> dict[str, Any]:
+            return _judged(*train(), completions, reference)._asdict()
+
+        found = done_once(run, f"{name}/{method.replace(' ', '-')}", make)
+        return Trained(found["law"], float(found["kl"]), float(found["tau"]))
+
+    trained = {
+        name_of(beta): judged(
+            name_of(beta), lambda beta=beta: learn_nash(config, seed, params, preference, beta)
+        )
+        for beta in config.betas
+    }
+    trained[AVERAGE] = judged(AVERAGE, lambda: learn_average(config, seed, params, preference))
+    trained[RLHF] = judged(RLHF, lambda: learn_rlhf(config, seed, params, jnp.asarray(scores, jnp.float32)))
+
+    exploited = {name: equal_kl_exploit(table, reference, t) for name, t in trained.items()}
+    best = tilted(reference, scores, trained[RLHF].kl)
+    closed = float(np.exp(trained[RLHF].law) @ table @ np.exp(best))
+    return Cell(
+        world, reference, trained, exploited, closed, misfit(table, scores, np.outer(mu, mu)),
+        cyclic_share(table, mu),
+    )  # fmt: skip
+
+
+def _judged(params: Any, tau: Array, completions: Array, reference: np.ndarray) -> Trained:
+    law = np.asarray(law_of(params, completions), np.float64)
+    law -= np.logaddexp.reduce(law)
+    return Trained(law, float(np.exp(law) @ (law - reference)), float(tau))
+
+
+def tilted(reference: np.ndarray, credit: np.ndarray, kl: float) -> np.ndarray:
+    """Log of μ exp(credit / τ), normalised; τ is bisected until its divergence from μ is ``kl`` nats.
+
+    Of all policies with that divergence it has the largest mean credit.
+    """
+    low, high = -12.0, 12.0
+    law = reference
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        logits = reference + credit / np.exp(middle)
+        law = logits - np.logaddexp.reduce(logits)
+        if np.exp(law) @ (law - reference) > kl:
+            low = middle
+        else:
+            high = middle
+    return law
+
+
+def equal_kl_exploit(table: np.ndarray, reference: np.ndarray, trained: Trained) -> float:
+    """Win rate of the best response within the divergence that the policy itself has spent."""
+    credit = table @ np.exp(trained.law)
+    return float(np.exp(tilted(reference, credit, trained.kl)) @ credit)
