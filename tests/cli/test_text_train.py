@@ -14,8 +14,8 @@ from antiphon.cli.main import main
 from antiphon.core.errors import UserError
 from antiphon.studies.text_training.judges import text_judge
 from antiphon.studies.text_training.plans import METHODS
+from antiphon.studies.text_training.preparing import make_job
 from antiphon.studies.text_training.settings import SETTINGS, TextTraining
-from antiphon.studies.text_training.training import make_job
 from antiphon.train.chunk import check_step, with_fixed
 from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.text.model import TextModel

@@ -1,6 +1,5 @@
 """A training from beginning to end: the rows, the model, the method, the run, the folder that comes out."""
 
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,25 +14,22 @@ from antiphon.core import trees
 from antiphon.core.errors import UserError
 from antiphon.core.files import file_sha256
 from antiphon.nets.lora_files import save_adapter
-from antiphon.studies.text_training.job import Fixed, Job, Plan, Say, decoder_of, default_rate
-from antiphon.studies.text_training.plans import METHODS, TextMethod
+from antiphon.studies.text_training.job import Fixed, Job, Plan, Say
+from antiphon.studies.text_training.plans import METHODS
+from antiphon.studies.text_training.preparing import make_job, say_rows, start_model
 from antiphon.studies.text_training.settings import SETTINGS, TextTraining
-from antiphon.studies.text_training.speed import forward_work, free_memory, matmul_rate, peak_memory
+from antiphon.studies.text_training.speed import forward_work, matmul_rate, peak_memory
 from antiphon.studies.text_training.watching import Samples, Watch
 from antiphon.train.checkpoint import CheckpointFolder
 from antiphon.train.errors import Interrupted, NotFinite, RunError
 from antiphon.train.fit import fit
 from antiphon.train.hooks import FitInfo, Hook, every
 from antiphon.train.run_directory import RunDirectory
-from antiphon.worlds.text.examples import rows_of_step, tokenise
-from antiphon.worlds.text.model import TextModel
+from antiphon.worlds.text.examples import rows_of_step
 from antiphon.worlds.text.records import BadRow, Records, read_records
-from antiphon.worlds.text.small_model import new_model, train_tokenizer
 
-_WRITTEN = 64  # tokens of a completion where neither data nor user says
 _CHUNK_WORK = 1e11  # operations between two visits to the host: about a second on two cores
 _LONGEST_CHUNK = 20
-_SHOWN_BAD = 5
 
 
 @dataclass(frozen=True)
@@ -119,7 +115,7 @@ def train_text(
     try:
         model = start_model(training, records, run.path / "start")
         job = make_job(kind, training, settings, model, records, run, say)
-        _say_rows(records, job)
+        say_rows(records, job)
         plan = kind.plan(job, settings)
     except UserError:
         # Nothing was trained: an empty run would only stand in the way of a later --resume.
@@ -146,21 +142,6 @@ def newest_run(out: Path, method: str) -> Path:
     return runs[-1]
 
 
-def check_memory(weights: int) -> None:
-    """Before a model that cannot fit takes the machine with it.
-
-    Raises:
-        UserError: weights, gradient, moments and a copy, in float32, exceed what is free.
-    """
-    needed, free = 5 * 4 * weights, free_memory()
-    if free is not None and needed > free:
-        raise UserError(
-            "memory",
-            f"training {weights:,} weights takes {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} are free",
-            "choose a smaller model, or train an adapter: --lora 16",
-        )
-
-
 def prepare(out: Path) -> None:
     """Before minutes are spent.
 
@@ -172,58 +153,6 @@ def prepare(out: Path) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError("file", f"{out} cannot be made ({reason})", "choose another folder") from error
-
-
-def start_model(training: TextTraining, records: Records, start: Path) -> TextModel:
-    """The model to begin with; a new one is kept in ``start``, so that a resumed run begins with the same.
-
-    Raises:
-        UserError: there is no such model.
-    """
-    if not training.is_new:
-        dtype = jnp.bfloat16 if training.dtype == "bfloat16" else jnp.float32
-        return TextModel.load(training.model, dtype)
-    if (start / "config.json").is_file():
-        return replace(TextModel.load(str(start)), name=training.model)
-    weights = _weights_of(training.model)
-    check_memory(weights)
-    chat = any(not isinstance(record.prompt, str) for record in records.good)
-    tokenizer = train_tokenizer(_texts(records), training.vocabulary, chat=chat)
-    model = new_model(training.model, weights, tokenizer, context=training.context, seed=training.seed)
-    model.export(start)
-    return model
-
-
-def make_job(
-    kind: TextMethod, training: TextTraining, settings: Any, model: TextModel, records: Records,
-    run: RunDirectory, say: Say,
-) -> Job:  # fmt: skip
-    """Rows as tokens, and the model as a policy.
-
-    Raises:
-        UserError: no row fits the model.
-    """
-    answers = kind.wanted(settings) != "prompt"
-    width = training.tokens
-    if kind.writes and width is None and not answers:
-        width = _WRITTEN
-    examples = tokenise(
-        records, model.tokenizer, model.config.context, answers=answers, new_tokens=width,
-        prompt_tokens=training.prompt_tokens, plain=training.plain, sampled=kind.writes,
-    )  # fmt: skip
-    new = examples.answers.tokens.shape[1] if examples.answers is not None else width or _WRITTEN
-    if kind.writes and width is None:
-        # The longest completion of the data is now the room that every prompt must leave.
-        examples = tokenise(
-            records, model.tokenizer, model.config.context, answers=answers, new_tokens=new,
-            prompt_tokens=training.prompt_tokens, plain=training.plain, sampled=True,
-        )  # fmt: skip
-    decoder, params = decoder_of(model, training, new)
-    check_memory(trees.count(params))
-    rate = training.learning_rate
-    if rate is None:
-        rate = kind.rate * default_rate(training, trees.count(model.params))
-    return Job(training, model, decoder, params, examples, rate, run, say)
 
 
 def export(plan: Plan, job: Job, params: Any, out: Path) -> None:
@@ -338,43 +267,3 @@ def _token_counter(plan: Plan, job: Job, rows: Callable[[int], np.ndarray]) -> C
         return sum(float(of_row[rows(step)].sum()) for step in range(info.previous_step, info.step))
 
     return count
-
-
-def _say_rows(records: Records, job: Job) -> None:
-    """Which rows were left out, and whether one long row makes all of them wide."""
-    say = job.say
-    bad = (*records.bad, *job.examples.bad)
-    for row in bad[:_SHOWN_BAD]:
-        say(f"{records.path}: {row}")
-    if bad:
-        more = f", {len(bad) - _SHOWN_BAD} of them not shown" if len(bad) > _SHOWN_BAD else ""
-        say(f"{records.path}: {len(bad)} of {len(bad) + len(job.examples)} rows are left out{more}")
-    length = np.asarray(job.examples.prompts.length)
-    usual = int(np.quantile(length, 0.95))
-    if length.max() > 2 * usual:
-        say(
-            f"the longest prompt has {length.max()} tokens and 95 % have at most {usual}; "
-            f"--prompt-tokens {usual} would save time"
-        )
-
-
-def _texts(records: Records) -> list[str]:
-    """Everything that was written, for a tokenizer."""
-    texts = []
-    for record in records.good:
-        prompt = record.prompt
-        texts += [prompt] if isinstance(prompt, str) else [str(message["content"]) for message in prompt]
-        texts += [text for text in (record.completion, record.rejected) if text is not None]
-    return texts
-
-
-def _weights_of(name: str) -> int:
-    """The number in ``new:4m``, ``new:300k``.
-
-    Raises:
-        UserError: there is none.
-    """
-    match = re.fullmatch(r"new:(\d+(?:\.\d+)?)([km])", name.lower())
-    if match is None:
-        raise UserError("model", f"{name} is no size of a new model", "write one such as new:4m or new:300k")
-    return int(float(match[1]) * {"k": 1e3, "m": 1e6}[match[2]])
