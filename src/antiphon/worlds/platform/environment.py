@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from antiphon.core.errors import UserError
-from antiphon.worlds.platform.columns import rotated, side_by_side
 from antiphon.worlds.platform.curriculum import Curricula, level_of
 from antiphon.worlds.platform.disturbances import (
     Disturbances,
@@ -33,8 +32,8 @@ from antiphon.worlds.platform.parameters import (
 )
 from antiphon.worlds.platform.passage import outcome, way_left
 from antiphon.worlds.platform.plant import CONTROL_PERIOD, push
-from antiphon.worlds.platform.resets import begun_anew
-from antiphon.worlds.platform.reward import DriftReward, Errors, Reward, Transition, errors
+from antiphon.worlds.platform.resets import begun_anew, spawned
+from antiphon.worlds.platform.reward import DriftReward, Reward, Transition, errors, within_tolerance
 from antiphon.worlds.platform.sight import interpolated, track
 from antiphon.worlds.platform.state import PlatformState
 from antiphon.worlds.platform.tasks import Spawn, Target, Task, find_task
@@ -212,7 +211,7 @@ class PlatformEnvironment:
             "velocity_error": error.velocity,
             "angular_velocity_error": error.angular_velocity,
             "air_use": jnp.mean(valves, -1),
-            "success": (result.passed | _within(self.task, error)).astype(jnp.float32),
+            "success": (result.passed | within_tolerance(self.task, error)).astype(jnp.float32),
             "failed": failed.astype(jnp.float32),
         }
         return going, Step(observation, final_observation, reward, terminated, truncated, metrics)
@@ -277,43 +276,18 @@ class PlatformEnvironment:
 
     def _begun(self, draws: Draws, ticks: Array) -> EnvState:
         """N new episodes around a target at the origin."""
-        task, spawn = self.task, self.spawn or self.task.spawn
-        low, high = self.curricula.distance(spawn.distance, ticks)
-        away, bearing = draws.uniform(low, high), draws.angle()
-        heading = draws.angle()
-        nothing = jnp.zeros_like(heading)
-        still = side_by_side(nothing, nothing)
-        state = PlatformState(
-            position=side_by_side(*rotated(bearing, away, 0.0)),
-            heading=heading,
-            velocity=still,
-            angular_velocity=draws.symmetric(spawn.angular_speed) if spawn.angular_speed else nothing,
-        )
-        if spawn.speed:
-            speed, way = draws.uniform(0.0, spawn.speed), draws.angle()
-            state = state._replace(velocity=side_by_side(*rotated(way, speed, 0.0)))
-        target = Target(
-            position=still,
-            heading=draws.angle() if task.heading else nothing,
-            velocity=draws.columns(2, spawn.target_speed) if task.velocity else still,
-            angular_velocity=draws.symmetric(spawn.target_angular_speed)
-            if task.angular_velocity
-            else nothing,
-        )
-        if task.passage == "dock":
-            # The dock opens towards the platform, which may begin anywhere inside the cone's directions.
-            side = jnp.arctan2(-state.position[:, 1], -state.position[:, 0])
-            target = target._replace(heading=side + draws.symmetric(0.3))
+        spawn = self.spawn or self.task.spawn
+        state, target = spawned(self.task, spawn, self.curricula.distance(spawn.distance, ticks), draws)
         weather = draw_weather(
             self.disturbances, self.params, draws, level_of(self.curricula.disturbances, ticks)
         )
         belief = None
         if self.estimator is not None:
-            belief = self.estimator.begin(jnp.concatenate([state.position, heading[:, None]], -1))
+            belief = self.estimator.begin(jnp.concatenate([state.position, state.heading[:, None]], -1))
             belief = belief._replace(
                 rate=jnp.concatenate([state.velocity, state.angular_velocity[:, None]], -1)
             )
-        envs = heading.shape[0]
+        envs = state.heading.shape[0]
         recollection = None
         if self.observation == "adaptive":
             recollection = self.valve_filter.begin(jnp.ones((envs, VALVES), jnp.float32))
@@ -353,19 +327,3 @@ def drift_environment(task: str = "go-to-pose", *, energy: float = 0.03) -> Plat
     return PlatformEnvironment(
         task=chosen, reward=DriftReward(energy=energy), observation="drift", spawn=spawn, episode_steps=700
     )
-
-
-def _within(task: Task, error: Errors) -> Array:
-    """Whether every error that counts is within tolerance; of a passage only a dock can be."""
-    if task.passage in ("point", "pose", "gate"):
-        return jnp.zeros(error.position.shape, bool)
-    near, met = task.tolerance, jnp.ones(error.position.shape, bool)
-    if task.position:
-        met = met & (error.position < near.position)
-    if task.heading:
-        met = met & (error.heading < near.heading)
-    if task.velocity or task.passage == "dock":
-        met = met & (error.velocity < near.velocity)
-    if task.angular_velocity:
-        met = met & (error.angular_velocity < near.angular_velocity)
-    return met

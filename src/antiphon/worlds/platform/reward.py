@@ -30,6 +30,22 @@ class Errors(NamedTuple):
     angular_velocity: Float[Array, "*B"]
 
 
+def within_tolerance(task: Task, error: Errors) -> Bool[Array, "*B"]:
+    """Whether every error that counts is within tolerance; of a passage only a dock can be."""
+    if task.passage in ("point", "pose", "gate"):
+        return jnp.zeros(error.position.shape, bool)
+    near, met = task.tolerance, jnp.ones(error.position.shape, bool)
+    if task.position:
+        met = met & (error.position < near.position)
+    if task.heading:
+        met = met & (error.heading < near.heading)
+    if task.velocity or task.passage == "dock":
+        met = met & (error.velocity < near.velocity)
+    if task.angular_velocity:
+        met = met & (error.angular_velocity < near.angular_velocity)
+    return met
+
+
 class Transition(NamedTuple):
     """One control step, as a reward sees it.
 
