@@ -1,6 +1,7 @@
 """The methods, each a function from a job and its settings to a plan."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -108,34 +109,12 @@ def plan_gkd(job: Job, settings: GKDSettings) -> Plan:
 
 def plan_nash_md(job: Job, settings: NashMDSettings) -> Plan:
     """Nash-MD."""
-    judge = _preference(job, settings.preference)
-
-    def method(fixed: Fixed) -> NashMD:
-        policy = job.policy(fixed)
-        return NashMD(
-            policy, _bound(judge, fixed), tau=settings.tau, beta=settings.beta, learning_rate=job.rate,
-            steps=job.training.steps, group=settings.group, opponents=settings.opponents,
-            microbatch=job.training.microbatch or _AT_ONCE, temperature=settings.temperature,
-            baseline=settings.baseline, chosen=policy.chosen,
-        )  # fmt: skip
-
-    return _against(job, method, judge, settings.group, ("win_rate", "kl", "length"))
+    return _nash(job, settings, lambda method: replace(method, beta=settings.beta))
 
 
 def plan_nash_ema(job: Job, settings: NashEMASettings) -> Plan:
     """Nash-EMA."""
-    judge = _preference(job, settings.preference)
-
-    def method(fixed: Fixed) -> NashMD:
-        policy = job.policy(fixed)
-        return NashMD(
-            policy, _bound(judge, fixed), tau=settings.tau, opponent="average", decay=settings.decay,
-            learning_rate=job.rate, steps=job.training.steps, group=settings.group,
-            opponents=settings.opponents, microbatch=job.training.microbatch or _AT_ONCE,
-            temperature=settings.temperature, baseline=settings.baseline, chosen=policy.chosen,
-        )  # fmt: skip
-
-    return _against(job, method, judge, settings.group, ("win_rate", "kl", "length"))
+    return _nash(job, settings, lambda method: replace(method, opponent="average", decay=settings.decay))
 
 
 def plan_online_ipo(job: Job, settings: OnlineIPOSettings) -> Plan:
@@ -213,6 +192,21 @@ METHODS: Mapping[str, TextMethod] = {
     "ipo": TextMethod(plan_ipo, lambda _: "pair", writes=False, rate=0.25),
 }
 """By the names of :data:`~antiphon.studies.text_training.settings.SETTINGS`."""
+
+
+def _nash(job: Job, settings: NashMDSettings | NashEMASettings, against: Callable[[NashMD], NashMD]) -> Plan:
+    judge = _preference(job, settings.preference)
+
+    def method(fixed: Fixed) -> NashMD:
+        policy = job.policy(fixed)
+        return against(NashMD(
+            policy, _bound(judge, fixed), tau=settings.tau, learning_rate=job.rate,
+            steps=job.training.steps, group=settings.group, opponents=settings.opponents,
+            microbatch=job.training.microbatch or _AT_ONCE, temperature=settings.temperature,
+            baseline=settings.baseline, chosen=policy.chosen,
+        ))  # fmt: skip
+
+    return _against(job, method, judge, settings.group, ("win_rate", "kl", "length"))
 
 
 def _against(
