@@ -8,7 +8,8 @@ import pytest
 from antiphon.studies import nlhf_tokens
 from antiphon.studies.nlhf_tokens import cell as world_cell
 from antiphon.studies.nlhf_tokens import study
-from antiphon.studies.nlhf_tokens.cell import Cell, Trained, equal_kl_exploit, tilted
+from antiphon.studies.nlhf_tokens.cell import Cell, Trained
+from antiphon.studies.nlhf_tokens.exact import equal_kl_exploit, mixture, settle, tilted
 from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.diagnostics.preferences import random_table
 from antiphon.worlds.diagnostics.token_world import token_world
@@ -26,16 +27,47 @@ def test_the_best_response_inside_a_divergence_is_the_best():
     near = others[np.sum(others * np.log(others / mu), axis=1) <= kl]
     assert len(near) > 50
     assert (near @ credit).max() <= best @ credit + 1e-9
-    found = equal_kl_exploit(table, np.log(mu), Trained(np.log(p), kl, 0.1))
+    found = equal_kl_exploit(table, np.log(mu), np.log(p), kl)
     np.testing.assert_allclose(found, best @ credit)
     assert found >= 0.5
+
+
+def test_the_mixture_is_normalised_at_every_token():
+    rng = np.random.default_rng(1)
+    law, reference = (np.log(rng.dirichlet(np.ones(9))) for _ in range(2))
+    mixed = np.exp(mixture(law, reference, 0.25, 3)).reshape(3, 3)
+    p, q = np.exp(law).reshape(3, 3), np.exp(reference).reshape(3, 3)
+    first = p.sum(1) ** 0.75 * q.sum(1) ** 0.25
+    np.testing.assert_allclose(mixed.sum(1), first / first.sum())
+    for before in range(3):
+        second = (p[before] / p[before].sum()) ** 0.75 * (q[before] / q[before].sum()) ** 0.25
+        np.testing.assert_allclose(mixed[before] / mixed[before].sum(), second / second.sum())
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.25, 1.0])
+def test_a_law_that_has_settled_answers_its_own_mixture(beta):
+    world = token_world(0, 0.5, vocabulary=3)
+    table, kl = world.preference.astype(np.float64), 0.7
+    law, moving = settle(table, world.chain, beta, kl, 3)
+    assert moving <= 1e-3
+    assert np.exp(law) @ (law - world.chain) == pytest.approx(kl, abs=2e-3)
+    credit = table @ np.exp(mixture(law, world.chain, beta, 3))
+    tilt = law - world.chain
+    slope = np.polyfit(credit, tilt, 1)  # log π/μ is a straight line in what is credited, of slope 1/τ
+    assert np.exp(law) @ np.abs(tilt - np.polyval(slope, credit)) < 0.02
+    assert slope[0] > 0
+    if beta == 0:  # an equilibrium: no equally divergent answer beats it
+        assert equal_kl_exploit(table, world.chain, law, kl) == pytest.approx(0.5, abs=1e-3)
 
 
 def cell(dial, exploited, laws):
     """A world of 81 completions with policies given by their laws."""
     world = token_world(0, dial, vocabulary=3)
     trained = {name: Trained(law, 2.0, 0.1) for name, law in laws.items()}
-    return Cell(world, world.chain, trained, exploited, 0.503, 0.1, 0.11)
+    settled = exploited | {"Nash-MD 0.5": exploited["Nash-MD 0.5"] - 0.04}
+    return Cell(
+        world, world.chain, trained, exploited, settled, dict.fromkeys(settled, 0.0), 0.503, 0.1, 0.11
+    )
 
 
 def test_claims_are_read_off_the_cells(tmp_path, monkeypatch):
@@ -57,17 +89,21 @@ def test_claims_are_read_off_the_cells(tmp_path, monkeypatch):
         return cell(dial, good | {"self-play": 0.52 + 0.05 * (seed == 3)}, laws if dial else same)
 
     monkeypatch.setattr(study, "measure_world", made)
-    for worlds, held in ((2, [True, True, True, True]), (4, [True, False, True, True])):
+    # Tie, exploited, half, beats, closed, settled: a tenth of .04 + .04 apart on average.
+    for worlds, held in (
+        (2, [True, True, True, True, True, True]),
+        (4, [True, False, True, True, True, True]),
+    ):
         config = replace(nlhf_tokens.PRESETS["laptop"], worlds=worlds)
         run = RunDirectory.create("nlhf-tokens", config, seed=0, root=tmp_path / str(worlds))
         findings = nlhf_tokens.run(config, run)
         assert [finding.id for finding in findings] == [claim.id for claim in nlhf_tokens.CLAIMS]
         assert [finding.holds for finding in findings] == held
-        assert findings[2].measured == pytest.approx(world.preference[winner, beaten], abs=1e-6)
+        assert findings[3].measured == pytest.approx(world.preference[winner, beaten], abs=1e-6)
         assert (run.media / "media.json").exists()
     one = replace(config, worlds=1)
     findings = nlhf_tokens.run(one, RunDirectory.create("nlhf-tokens", one, seed=0, root=tmp_path / "one"))
-    assert [finding.holds for finding in findings] == [None, None, None, True]
+    assert [finding.holds for finding in findings] == [None, None, None, None, True, None]
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from jaxtyping import Array
 from antiphon.feedback.bradley_terry import fit_scores, misfit
 from antiphon.nets.weights import named_leaves
 from antiphon.studies.nlhf_tokens.config import AVERAGE, RLHF, Config, name_of
+from antiphon.studies.nlhf_tokens.exact import Settled, equal_kl_exploit, settle, tilted
 from antiphon.studies.nlhf_tokens.learning import (
     MODEL,
     imitate_chain,
@@ -40,12 +41,26 @@ class Trained(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One world at one dial: the trained policies by name, and exact figures about them."""
+    """One world at one dial: the trained policies by name, and exact figures about them.
+
+    Attributes:
+        world: with its preferences.
+        reference: log-probability of every completion, ``[Y]``.
+        trained: policies by name.
+        exploited: win rate of the best response within a policy's own divergence, by name.
+        settled: the same of the law that the method comes to without a network, at the divergence asked for.
+        moving: how far that law is from being a fixed point, in total variation; by name.
+        closed: win rate of RLHF's network against its closed form.
+        misfit: of the best scores, nats.
+        circles: share of triples in a circle.
+    """
 
     world: TokenWorld
     reference: np.ndarray
     trained: dict[str, Trained]
     exploited: dict[str, float]
+    settled: dict[str, float]
+    moving: dict[str, float]
     closed: float
     misfit: float
     circles: float
@@ -88,12 +103,22 @@ def measure_world(config: Config, run: RunDirectory, seed: int, dial: float) -> 
     trained[AVERAGE] = judged(AVERAGE, lambda: learn_average(config, seed, params, preference))
     trained[RLHF] = judged(RLHF, lambda: learn_rlhf(config, seed, params, jnp.asarray(scores, jnp.float32)))
 
-    exploited = {name: equal_kl_exploit(table, reference, t) for name, t in trained.items()}
+    exploited = {name: equal_kl_exploit(table, reference, t.law, t.kl) for name, t in trained.items()}
     best = tilted(reference, scores, trained[RLHF].kl)
     closed = float(np.exp(trained[RLHF].law) @ table @ np.exp(best))
+    vocabulary = world.completions.max() + 1
+
+    def settle_all() -> dict[str, float]:
+        rest = {name_of(b): settle(table, reference, b, config.kl, vocabulary) for b in config.betas}
+        rest[RLHF] = Settled(tilted(reference, scores, config.kl), 0.0)
+        at = {name: equal_kl_exploit(table, reference, one.law, config.kl) for name, one in rest.items()}
+        return at | {f"moving {name}": one.moving for name, one in rest.items()}
+
+    rest = {name: float(value) for name, value in done_once(run, f"{name}/settled", settle_all).items()}
+    moving = {key.removeprefix("moving "): v for key, v in rest.items() if key.startswith("moving ")}
     return Cell(
-        world, reference, trained, exploited, closed, misfit(table, scores, np.outer(mu, mu)),
-        cyclic_share(table, mu),
+        world, reference, trained, exploited, {key: rest[key] for key in moving}, moving, closed,
+        misfit(table, scores, np.outer(mu, mu)), cyclic_share(table, mu),
     )  # fmt: skip
 
 
@@ -101,27 +126,3 @@ def _judged(params: Any, tau: Array, completions: Array, reference: np.ndarray) 
     law = np.asarray(law_of(params, completions), np.float64)
     law -= np.logaddexp.reduce(law)
     return Trained(law, float(np.exp(law) @ (law - reference)), float(tau))
-
-
-def tilted(reference: np.ndarray, credit: np.ndarray, kl: float) -> np.ndarray:
-    """Log of μ exp(credit / τ), normalised; τ is bisected until its divergence from μ is ``kl`` nats.
-
-    Of all policies with that divergence it has the largest mean credit.
-    """
-    low, high = -12.0, 12.0
-    law = reference
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        logits = reference + credit / np.exp(middle)
-        law = logits - np.logaddexp.reduce(logits)
-        if np.exp(law) @ (law - reference) > kl:
-            low = middle
-        else:
-            high = middle
-    return law
-
-
-def equal_kl_exploit(table: np.ndarray, reference: np.ndarray, trained: Trained) -> float:
-    """Win rate of the best response within the divergence that the policy itself has spent."""
-    credit = table @ np.exp(trained.law)
-    return float(np.exp(tilted(reference, credit, trained.kl)) @ credit)

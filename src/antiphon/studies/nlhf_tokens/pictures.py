@@ -17,7 +17,7 @@ def table(dial: float, row: list[Cell]) -> Table:
         rows.append(
             (name, float(kl), float(np.mean([cell.trained[name].tau for cell in row])), float(start),
              float(np.mean([cell.win_rate(name, RLHF) for cell in row])),
-             _mean_exploited(row, name), float(beaten))
+             _mean_exploited(row, name), _mean_settled(row, name), float(beaten))
         )  # fmt: skip
     columns = (
         "method",
@@ -26,6 +26,7 @@ def table(dial: float, row: list[Cell]) -> Table:
         "beats reference",
         "beats RLHF",
         "exploited at equal KL",
+        "settled",
         "exploited",
     )
     circles, apart = (np.mean([getattr(cell, name) for cell in row]) for name in ("circles", "misfit"))
@@ -53,3 +54,7 @@ def figure(cells: dict[float, list[Cell]]) -> Figure:
 
 def _mean_exploited(row: list[Cell], name: str) -> float:
     return float(np.mean([cell.exploited[name] for cell in row]))
+
+
+def _mean_settled(row: list[Cell], name: str) -> float | str:
+    return float(np.mean([cell.settled[name] for cell in row])) if name in row[0].settled else "–"

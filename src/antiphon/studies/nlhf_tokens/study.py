@@ -2,7 +2,7 @@
 
 from antiphon.studies.nlhf_tokens.cell import measure_world
 from antiphon.studies.nlhf_tokens.config import Config
-from antiphon.studies.nlhf_tokens.findings import beats, closed, exploited, tie
+from antiphon.studies.nlhf_tokens.findings import beats, closed, exploited, half, settled, tie
 from antiphon.studies.nlhf_tokens.pictures import figure, table
 from antiphon.train.findings import Finding
 from antiphon.train.media import Media, write_media
@@ -12,7 +12,8 @@ _STORY = (
     "Every policy is a small transformer that writes four of eight tokens. RLHF climbs the scores that "
     "explain the preferences best; Nash-MD climbs the preferences themselves, against a mixture of itself "
     "and the reference. 'Exploited' is the win rate of the best response that is no further from the "
-    "reference than the policy is itself: 0.5 for an equilibrium."
+    "reference than the policy is itself: 0.5 for an equilibrium. 'Settled' is that of the law the method "
+    "comes to by enumeration, without a network."
 )
 
 
@@ -22,7 +23,7 @@ def run(config: Config, run: RunDirectory) -> list[Finding]:
         cells = {
             dial: [measure_world(config, run, seed, dial) for seed in _seeds(config)] for dial in config.dials
         }
-    findings = [measure(config, cells) for measure in (tie, exploited, beats, closed)]
+    findings = [measure(config, cells) for measure in (tie, exploited, half, beats, closed, settled)]
     tables = tuple(table(dial, row) for dial, row in cells.items())
     write_media(run.path, Media(_STORY, (figure(cells),), tables=tables))
     return findings
