@@ -32,4 +32,6 @@ def test_it_is_the_adapted_policy():
     np.testing.assert_array_equal(apart.sample((), key, PROMPTS), plain.sample(base, key, PROMPTS))
     mixed = apart.sample_mixture(adapter, (), key, PROMPTS, share=0.0)
     np.testing.assert_array_equal(mixed, apart.sample(adapter, key, PROMPTS))
+    for side in apart.sample_beside(adapter, (), (key, key), PROMPTS, counts=(1, 1), share=0.0):
+        np.testing.assert_array_equal(side, mixed)
     np.testing.assert_array_equal(apart.chosen(PROMPTS, TOKENS), plain.chosen(PROMPTS, TOKENS))

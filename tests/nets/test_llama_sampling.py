@@ -12,7 +12,13 @@ from antiphon.core.errors import UserError
 from antiphon.nets.llama import Llama
 from antiphon.nets.llama_decoding import Prompts
 from antiphon.nets.llama_policy import LlamaPolicy
-from antiphon.nets.llama_sampling import Decoding, chosen_tokens, generate, generate_mixture
+from antiphon.nets.llama_sampling import (
+    Decoding,
+    chosen_tokens,
+    generate,
+    generate_beside,
+    generate_mixture,
+)
 
 V, T = 3, 3
 CONFIGS = Llama(V, 8, 1, 2, 1, 4, 8, context=4096), Llama(V, 12, 2, 2, 2, 6, 8, context=4096, qk_norm=True)
@@ -122,6 +128,24 @@ def test_a_stop_ends_a_completion():
     free = DRAW(PARAMS[0], CONFIGS[0], prompts(64), jax.random.key(4), Decoding(6))
     chosen = np.asarray(chosen_tokens(made.tokens, (1,)), bool)
     np.testing.assert_array_equal(tokens[chosen], np.asarray(free.tokens)[chosen])
+
+
+def test_both_sides_in_one_loop_are_those_of_two_loops():
+    """Prompts of two lengths, three completions of π and two of the mixture each: the same draws."""
+    given = Prompts(jnp.array([[2, 0], [1, 0]]), jnp.array([2, 1]))
+    keys = tuple(jax.random.split(jax.random.key(5)))
+    decoding = Decoding(T, stop=(1,), pad=0)
+    both = jax.jit(generate_beside, static_argnames=("configs", "decoding", "counts"))(
+        PARAMS, CONFIGS, given, keys, 0.3, decoding, 0.8, counts=(300, 200)
+    )
+    own, against = (jax.tree.map(lambda leaf, n=n: jnp.repeat(leaf, n, axis=0), given) for n in (300, 200))
+    alone = DRAW(PARAMS[0], CONFIGS[0], own, keys[0], decoding, 0.8)
+    mixed = MIX(PARAMS, CONFIGS, against, keys[1], 0.3, decoding, 0.8)
+    for found, expected in zip(both, (alone, mixed), strict=True):
+        np.testing.assert_array_equal(found.tokens, expected.tokens)
+        np.testing.assert_array_equal(found.length, expected.length)
+        np.testing.assert_allclose(found.log_prob, expected.log_prob, atol=2e-5)
+    assert len(set(np.asarray(both[0].length))) > 1
 
 
 def test_one_new_token_and_a_prompt_of_one():

@@ -12,7 +12,7 @@ Source: NLHF, arXiv 2312.00886, section 7, eqs. 13 to 15, and appendix F.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +52,25 @@ class MixtureModel(SequenceModel, Protocol):
         temperature: float = 1.0,
     ) -> Int[Array, "B T"]:
         """Completions of softmax((1 − share) logits + share other's logits), both over the temperature."""
+        ...
+
+
+@runtime_checkable
+class BesideModel(Protocol):
+    """A :class:`MixtureModel` that draws its completions and the mixture's in one loop, which is quicker."""
+
+    def sample_beside(
+        self,
+        params: PyTree,
+        other: PyTree,
+        keys: tuple[PRNGKeyArray, PRNGKeyArray],
+        context: Context,
+        *,
+        counts: tuple[int, int],
+        share: float | Float[Array, ""],
+        temperature: float = 1.0,
+    ) -> tuple[Int[Array, "B T"], Int[Array, "C T"]]:
+        """As ``sample`` and ``sample_mixture`` of the contexts, each repeated ``counts`` times."""
         ...
 
 
@@ -208,19 +227,11 @@ class NashMD:
 
     def duel(self, state: NashState, context: Context, key: PRNGKeyArray) -> Duel:
         """Completions of both sides, and how often the policy's are preferred."""
-        key_own, key_other = jax.random.split(key)
         wide, against = (
             jax.tree.map(lambda leaf, n=count: jnp.repeat(leaf, n, axis=0), context)
             for count in (self.group, self.opponents)
         )
-        tokens = self.model.sample(state.params, key_own, wide, temperature=self.temperature)
-        if self.opponent == "mixture":
-            share = self.mixture_share(state.t)
-            other = self.model.sample_mixture(
-                state.params, state.anchor, key_other, against, share=share, temperature=self.temperature
-            )
-        else:
-            other = self.model.sample(state.average, key_other, against, temperature=self.temperature)
+        tokens, other = self._drawn(state, context, (wide, against), key)
         prompts = tokens.shape[0] // self.group
         # Every one of the policy's completions meets every one of the opponent's for the same prompt.
         first = jnp.repeat(tokens, self.opponents, axis=0)
@@ -230,6 +241,25 @@ class NashMD:
         won = self.preference(state.preference_params, asked, first, second)
         mask = jnp.ones(tokens.shape) if self.chosen is None else self.chosen(wide, tokens)
         return Duel(tokens, wide, mask, jnp.mean(won.reshape(-1, self.opponents), axis=1))
+
+    def _drawn(
+        self, state: NashState, context: Context, repeated: tuple[Context, Context], key: PRNGKeyArray
+    ) -> tuple[Int[Array, "B T"], Int[Array, "C T"]]:
+        """Completions of the policy and of its opponent."""
+        key_own, key_other = jax.random.split(key)
+        model, share, warmth = self.model, self.mixture_share(state.t), self.temperature
+        if self.opponent == "mixture" and isinstance(model, BesideModel):
+            counts = self.group, self.opponents
+            return model.sample_beside(
+                state.params, state.anchor, (key_own, key_other), context,
+                counts=counts, share=share, temperature=warmth,
+            )  # fmt: skip
+        own = model.sample(state.params, key_own, repeated[0], temperature=warmth)
+        if self.opponent == "average":
+            return own, model.sample(state.average, key_other, repeated[1], temperature=warmth)
+        return own, model.sample_mixture(
+            state.params, state.anchor, key_other, repeated[1], share=share, temperature=warmth
+        )
 
     def gradient(self, state: NashState, duel: Duel) -> tuple[PyTree, dict[str, Float[Array, ""]]]:
         """Estimate of −∇[P(π ≻ opponent) − τ KL(π‖μ)], opponent held still, and metrics of :meth:`step`."""

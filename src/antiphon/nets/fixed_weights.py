@@ -62,6 +62,23 @@ class FixedWeights:
             self.whole(params), self.whole(other), key, context, share=share, temperature=temperature
         )
 
+    def sample_beside(
+        self,
+        params: Adapter,
+        other: Adapter,
+        keys: tuple[PRNGKeyArray, PRNGKeyArray],
+        context: Prompts,
+        *,
+        counts: tuple[int, int],
+        share: float | Float[Array, ""],
+        temperature: float | Float[Array, ""] = 1.0,
+    ) -> tuple[Int[Array, "B T"], Int[Array, "C T"]]:
+        """Completions of one adapter, and of its mixture with another."""
+        both = self.whole(params), self.whole(other)
+        return self.policy.sample_beside(
+            *both, keys, context, counts=counts, share=share, temperature=temperature
+        )
+
     def states(self, params: Adapter, tokens: Int[Array, "B T"], context: Prompts) -> Float[Array, "B T d"]:
         """What the decoder knows before each token of the completions."""
         return self.policy.states(self.whole(params), tokens, context)

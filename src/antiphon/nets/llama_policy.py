@@ -9,7 +9,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from antiphon.nets.llama import Llama, LlamaParams, head_logits, hidden_states
 from antiphon.nets.llama_decoding import Prompts, positions_of
-from antiphon.nets.llama_sampling import Completions, Decoding, chosen_tokens, generate, generate_mixture
+from antiphon.nets.llama_sampling import (
+    Completions,
+    Decoding,
+    chosen_tokens,
+    generate,
+    generate_beside,
+    generate_mixture,
+)
 from antiphon.nets.lora import Factors, LoRA
 
 
@@ -83,6 +90,23 @@ class LlamaPolicy:
         both = self.network(params), self.network(other)
         configs = self.config, self.config
         return generate_mixture(both, configs, context, key, share, self.decoding, temperature).tokens
+
+    def sample_beside(
+        self,
+        params: LlamaParams | Adapted,
+        other: LlamaParams | Adapted,
+        keys: tuple[PRNGKeyArray, PRNGKeyArray],
+        context: Prompts,
+        *,
+        counts: tuple[int, int],
+        share: float | Float[Array, ""],
+        temperature: float | Float[Array, ""] = 1.0,
+    ) -> tuple[Int[Array, "B T"], Int[Array, "C T"]]:
+        """Completions of the policy and of the mixture in one loop; see :func:`generate_beside`."""
+        both = self.network(params), self.network(other)
+        configs = self.config, self.config
+        drawn = generate_beside(both, configs, context, keys, share, self.decoding, temperature, counts)
+        return drawn[0].tokens, drawn[1].tokens
 
     def states(
         self, params: LlamaParams | Adapted, tokens: Int[Array, "B T"], context: Prompts

@@ -121,14 +121,7 @@ def generate_mixture(
 
     Source: arXiv 2312.00886, Eq. 15 and appendix F.1.
     """
-    if configs[0].vocabulary != configs[1].vocabulary:
-        raise UserError(
-            "tokenizer",
-            f"vocabularies of {configs[0].vocabulary} and {configs[1].vocabulary} tokens cannot be mixed",
-            "use two models with one tokenizer",
-        )
-    for config in configs:
-        _check(config, prompts, decoding, temperature)
+    _check_pair(configs, prompts, decoding, temperature)
     weights = tuple(map(step_weights, params, configs))
     read = [prefill(params[i], configs[i], prompts, decoding.new_tokens) for i in range(2)]
     states, caches = zip(*read, strict=True)
@@ -147,6 +140,69 @@ def generate_mixture(
 
     logits = mix(*map(head_logits, params, states))
     return _loop(logits, caches, following, key, decoding, temperature)
+
+
+def generate_beside(
+    params: tuple[LlamaParams, LlamaParams],
+    configs: tuple[Llama, Llama],
+    prompts: Prompts,
+    keys: tuple[Key[Array, ""], Key[Array, ""]],
+    beta: float | Float[Array, ""],
+    decoding: Decoding,
+    temperature: float | Float[Array, ""] = 1.0,
+    counts: tuple[int, int] = (1, 1),
+) -> tuple[Completions, Completions]:
+    """Completions of π and, in the same loop, of the mixture: what a step of Nash-MD draws.
+
+    The same as :func:`generate` and :func:`generate_mixture` on prompts repeated ``counts`` times, but each
+    model reads each prompt once, and π's weights are passed through once for both.
+
+    Args:
+        params: weights of π and μ.
+        configs: their sizes; one vocabulary.
+        prompts: what to complete, M of them.
+        keys: of the draws from π and from the mixture.
+        beta: share of μ in the mixture, in [0, 1].
+        decoding: how.
+        temperature: of both.
+        counts: completions of π and of the mixture for each prompt.
+
+    Returns:
+        Of π, ``M · counts[0]`` rows, those of one prompt one after the other; likewise of the mixture.
+
+    Raises:
+        UserError: as in :func:`generate_mixture`.
+    """
+    _check_pair(configs, prompts, decoding, temperature)
+    own, other = (prompts.length.shape[0] * count for count in counts)
+
+    def repeat(tree: Any, count: int) -> Any:
+        return jax.tree.map(lambda leaf: jnp.repeat(leaf, count, axis=0), tree)
+
+    def for_both(tree: Any) -> Any:
+        parts = (repeat(tree, count) for count in counts)
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+    both, against = for_both(prompts), repeat(prompts, counts[1])
+    weights = tuple(map(step_weights, params, configs))
+    (state, cache), (anchor, kept) = (
+        prefill(params[i], configs[i], prompts, decoding.new_tokens) for i in range(2)
+    )
+
+    def mix(first: Array, second: Array) -> Array:
+        mixed = (1 - beta) * first[own:] + beta * second
+        return jnp.concatenate([first[:own], mixed])
+
+    def following(caches: Any, token: Array, count: Array) -> tuple[Array, Any]:
+        first, cache = step(weights[0], configs[0], both, caches[0], token, count)
+        second, kept = step(weights[1], configs[1], against, caches[1], token[own:], count)
+        return mix(first, second), (cache, kept)
+
+    logits = mix(for_both(head_logits(params[0], state)), repeat(head_logits(params[1], anchor), counts[1]))
+    caches = for_both(cache), repeat(kept, counts[1])
+    key = jnp.concatenate([jax.random.split(key, rows) for key, rows in zip(keys, (own, other), strict=True)])
+    drawn = _loop(logits, caches, following, key, decoding, temperature)
+    return Completions(*(leaf[:own] for leaf in drawn)), Completions(*(leaf[own:] for leaf in drawn))
 
 
 def chosen_tokens(tokens: Int[Array, "B T"], stop: tuple[int, ...]) -> Float[Array, "B T"]:
@@ -193,6 +249,19 @@ def _loop(
     carry = (jnp.int32(1), token, done, caches, tokens, log_probs, jnp.ones(batch, jnp.int32))
     carry = jax.lax.while_loop(lambda c: (c[0] < decoding.new_tokens) & ~jnp.all(c[2]), body, carry)
     return Completions(carry[4], carry[5], carry[6])
+
+
+def _check_pair(
+    configs: tuple[Llama, Llama], prompts: Prompts, decoding: Decoding, temperature: float | Float[Array, ""]
+) -> None:
+    if configs[0].vocabulary != configs[1].vocabulary:
+        raise UserError(
+            "tokenizer",
+            f"vocabularies of {configs[0].vocabulary} and {configs[1].vocabulary} tokens cannot be mixed",
+            "use two models with one tokenizer",
+        )
+    for config in configs:
+        _check(config, prompts, decoding, temperature)
 
 
 def _check(
