@@ -1,4 +1,4 @@
-"""Every method, brought to the same divergence: the pull is steered, then bisected while training goes on."""
+"""Every method, brought to the same divergence: the pull is steered while training goes on."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,12 +17,17 @@ from antiphon.nets.llama_judge import LlamaJudge
 from antiphon.nets.llama_policy import LlamaPolicy
 from antiphon.nets.llama_sampling import chosen_tokens
 from antiphon.objectives.policy_gradient import exact_kl_per_step
-from antiphon.studies.nlhf_text.reference import Ground, rows
+from antiphon.studies.nlhf_text.reference import Ground, repeated, rows
 from antiphon.studies.nlhf_text.setting import Config
 
 RLHF = "RLHF"
 _NEAR = 0.03
-"""The bisection ends when the divergence is this close to what was asked for, as a share of it."""
+"""Training ends when the divergence is this close to what was asked for, as a share of it."""
+_AT_ONCE, _SUMMED, _FLOOR = 0.5, 0.04, 0.05
+"""How much of the divergence's log-ratio the pull follows at once, and at every update from then on."""
+
+_NOTICES = 3
+"""Of each test report, when the divergence is measured."""
 
 Method = NashMD | ReinforceKL
 
@@ -74,32 +79,25 @@ class _Scored(NamedTuple):
 def train_at(config: Config, ground: Ground, method: Method, judge: Any, key: Array, kl: float) -> Trained:
     """Train until the divergence is the one asked for.
 
-    For ``steps`` updates the pull moves with the divergence of each batch. Then it is bisected: it is held
-    for ``round_steps`` updates at a third of the learning rate, the divergence is measured on the test
-    reports, and the bracket closes. The weights are never reset, since what a pull leads to does not depend
-    on where training starts.
+    For ``steps`` updates the pull follows the divergence of each batch. Then it goes on so at a third of the
+    learning rate; after every ``round_steps`` updates the divergence is measured on the test reports, and
+    what batches are steered to is corrected by how far it is off.
     """
     start = 0.4 if isinstance(method, ReinforceKL) else 0.1  # log-odds are four times as steep
     state, log_tau = method.init(ground.reference, judge), jnp.log(jnp.asarray(start))
-    size = config.round_steps
-    for i in range(-(-config.steps // size)):
-        rates = jnp.full(size, config.learning_rate)
+    size, measured, aim = config.round_steps, np.inf, kl
+    for i in range(-(-config.steps // size) + config.rounds):
+        settling = i * size >= config.steps
+        rates = jnp.full(size, config.learning_rate / (3 if settling else 1))
         state, log_tau = _ADVANCE(
-            method, state, log_tau, jnp.asarray(0.1), rates, jnp.asarray(kl), config.prompts, ground.reports,
+            method, state, log_tau, jnp.asarray(1.0), rates, jnp.asarray(aim), config.prompts, ground.reports,
             jax.random.fold_in(key, i),
         )  # fmt: skip
-    low, high, measured = -np.inf, np.inf, np.inf
-    for i in range(config.rounds):
-        state, measured = hold(config, ground, method, state, log_tau, jax.random.fold_in(key, 1000 + i))
-        if abs(measured - kl) <= _NEAR * kl or i == config.rounds - 1:
-            break
-        if measured > kl:
-            low = float(log_tau)
-        else:
-            high = float(log_tau)
-        known = np.isfinite(low) and np.isfinite(high)
-        step = 0.3 if measured > kl else -0.3
-        log_tau = jnp.asarray(0.5 * (low + high) if known else float(log_tau) + step, jnp.float32)
+        if settling:
+            measured = divergence(ground, state.params, jax.random.fold_in(key, 1000 + i))
+            if abs(measured - kl) <= _NEAR * kl:
+                break
+            aim *= float(np.clip(kl / measured, 0.8, 1.25))
     return Trained(state.params, measured, float(jnp.exp(log_tau)))
 
 
@@ -138,6 +136,7 @@ def divergence(ground: Ground, params: Any, key: Array) -> float:
 def _divergence(
     policy: LlamaPolicy, params: Any, reference: Any, prompts: Prompts, key: Array
 ) -> Float[Array, ""]:
+    prompts = repeated(prompts, _NOTICES)
     tokens = policy.sample(params, key, prompts)
     own, other = (policy.logits(weights, tokens, prompts) for weights in (params, reference))
     return jnp.mean(jnp.sum(exact_kl_per_step(own, other) * chosen_tokens(tokens, (0,)), axis=1))
@@ -164,20 +163,28 @@ def _advance(
     reports: Prompts,
     key: Array,
 ) -> tuple[Any, Array]:
-    """N updates; the pull moves with ``gain`` towards where the divergence is ``kl``."""
+    """N updates; with ``gain`` 1 the pull follows the divergence to ``kl``, with 0 it stands still.
 
-    def step(carry: tuple[Any, Array], now: tuple[Array, Array]) -> tuple[tuple[Any, Array], None]:
-        state, log_tau = carry
+    It follows the logarithm of the ratio of the two, at once in part and in part summed up; summed up alone
+    it swings, since the policy needs dozens of updates to follow a pull.
+    """
+
+    def step(
+        carry: tuple[Any, Array, Array], now: tuple[Array, Array]
+    ) -> tuple[tuple[Any, Array, Array], None]:
+        state, log_tau, extra = carry
         rate, key = now
         key_rows, key_step = jax.random.split(key)
         chosen = jax.random.randint(key_rows, (count,), 0, reports.length.shape[0])
         # Its own statement, so that a method's settings are traced, not compiled in.
-        current = _with(method, jnp.exp(log_tau), rate)
+        current = _with(method, jnp.exp(log_tau + extra), rate)
         state, metrics = current.step(state, rows(reports, chosen), key_step)
-        return (state, log_tau + gain * jnp.clip(metrics["kl"] - kl, -1.0, 1.0)), None
+        over = gain * jnp.clip(jnp.log((metrics["kl"] + _FLOOR) / (kl + _FLOOR)), -1.0, 1.0)
+        return (state, log_tau + _SUMMED * over, _AT_ONCE * over), None
 
     keys = jax.random.split(key, rates.shape[0])
-    return jax.lax.scan(step, (state, log_tau), (rates, keys))[0]
+    (state, log_tau, _), _ = jax.lax.scan(step, (state, log_tau, jnp.asarray(0.0)), (rates, keys))
+    return state, log_tau
 
 
 _ADVANCE = jax.jit(_advance, static_argnums=6)

@@ -37,18 +37,18 @@ class Config:
     """Raters whose votes train the judges, and as many others who judge in the end."""
     pairs: int = 16_000
     """Pairs of the reference's notices, with one vote each, that the judges learn from."""
-    judge_steps: int = 400
+    judge_steps: int = 1200
     """Updates of a judge, 64 pairs each."""
     steps: int = 100
-    """Updates of a policy in which the pull is steered, before it is bisected."""
+    """Updates of a policy at the full learning rate."""
     prompts: int = 16
     """Reports of an update."""
     group: int = 4
     """Notices of the policy for each, and half as many of the opponent."""
-    rounds: int = 6
-    """Of the bisection at most."""
+    rounds: int = 8
+    """Of settling at a third of it, at most."""
     round_steps: int = 25
-    """Updates between two looks at the divergence."""
+    """Updates of a round; after each the divergence is measured."""
     learning_rate: float = 1e-3
     """Of the policies."""
     seed: int = 0
