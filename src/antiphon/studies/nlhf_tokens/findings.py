@@ -37,9 +37,12 @@ def exploited(config: Config, cells: dict[float, list[Cell]]) -> Finding:
     scored = min(cell.exploited[RLHF] for cell in row)
     worst = max(cell.exploited[name] for cell in row for name in named)
     full = config.worlds > 1 and len(named) == 2 and dial == 0.5
+    listed = "; ".join(
+        f"{name} {', '.join(f'{cell.exploited[name]:.3f}' for cell in row)}" for name in (RLHF, *named)
+    )
     note = (
-        f"dial {dial:g}: the figure is RLHF's lowest of {len(row)} worlds; the highest of "
-        f"{' and '.join(named)} is {worst:.3f}; circles {np.mean([c.circles for c in row]):.1%} of triples"
+        f"dial {dial:g}, the figure is RLHF's lowest; world by world: {listed}; "
+        f"circles {np.mean([c.circles for c in row]):.1%} of triples"
     )
     return _CLAIM["exploited"].measured(
         scored, holds=(scored >= 0.57 and worst <= 0.54) if full else None, note=note
