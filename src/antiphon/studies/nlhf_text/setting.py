@@ -45,7 +45,7 @@ class Config:
     """Reports of an update."""
     group: int = 4
     """Notices of the policy for each, and half as many of the opponent."""
-    rounds: int = 8
+    rounds: int = 12
     """Of settling at a third of it, at most."""
     round_steps: int = 25
     """Updates of a round; after each the divergence is measured."""
