@@ -38,7 +38,9 @@ if __name__ == "__main__":
     step = jax.jit(lambda state, key: method.step(state, context, key)[0], donate_argnums=0)
     seconds, first = quickest(step, state, 2 * sizes.repeats)
     # The policy's draw, the mixture's two, the reference's scores, the policy's and backwards for two.
-    work = 7 * reading(sizes, sizes.new_tokens)
+    # The policy reads the prompts once for its own draw and the mixture's.
+    shared = reading(sizes, 0) * sizes.prompt / (sizes.prompt + sizes.new_tokens - 1)
+    work = 7 * reading(sizes, sizes.new_tokens) - shared
     report(
         "Nash-MD step", sizes, seconds, first, work, {"nash_md": "ANTIPHON_TRL_NASH_PYTHON"}, {"nash_md": 3.0}
     )
