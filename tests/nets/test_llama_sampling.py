@@ -131,7 +131,7 @@ def test_a_stop_ends_a_completion():
 
 
 def test_both_sides_in_one_loop_are_those_of_two_loops():
-    """Prompts of two lengths, three completions of π and two of the mixture each: the same draws."""
+    """Prompts of two lengths, 300 completions of π and 200 of the mixture each: the same draws."""
     given = Prompts(jnp.array([[2, 0], [1, 0]]), jnp.array([2, 1]))
     keys = tuple(jax.random.split(jax.random.key(5)))
     decoding = Decoding(T, stop=(1,), pad=0)

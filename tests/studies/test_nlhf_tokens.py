@@ -8,7 +8,7 @@ import pytest
 from antiphon.studies import nlhf_tokens
 from antiphon.studies.nlhf_tokens import cell as world_cell
 from antiphon.studies.nlhf_tokens import study
-from antiphon.studies.nlhf_tokens.cell import Cell, Trained
+from antiphon.studies.nlhf_tokens.cell import Cell, Rest, Trained
 from antiphon.studies.nlhf_tokens.exact import equal_kl_exploit, mixture, settle, tilted
 from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.diagnostics.preferences import random_table
@@ -60,14 +60,12 @@ def test_a_law_that_has_settled_answers_its_own_mixture(beta):
         assert equal_kl_exploit(table, world.chain, law, kl) == pytest.approx(0.5, abs=1e-3)
 
 
-def cell(dial, exploited, laws):
+def cell(dial, exploited, laws, apart):
     """A world of 81 completions with policies given by their laws."""
     world = token_world(0, dial, vocabulary=3)
     trained = {name: Trained(law, 2.0, 0.1) for name, law in laws.items()}
-    settled = exploited | {"Nash-MD 0.5": exploited["Nash-MD 0.5"] - 0.04}
-    return Cell(
-        world, world.chain, trained, exploited, settled, dict.fromkeys(settled, 0.0), 0.503, 0.1, 0.11
-    )
+    settled = {name: Rest(rate - apart, 0.0) for name, rate in exploited.items()}
+    return Cell(world, world.chain, trained, exploited, settled, 0.503, 0.1, 0.11)
 
 
 def test_claims_are_read_off_the_cells(tmp_path, monkeypatch):
@@ -84,18 +82,24 @@ def test_claims_are_read_off_the_cells(tmp_path, monkeypatch):
     laws = {name: point(beaten if name == "RLHF" else winner) for name in names}
     good = {"self-play": 0.52, "Nash-MD 0.25": 0.51, "Nash-MD 0.5": 0.53, "RLHF": 0.6}
 
+    spoilt = {"self-play": 0.0, "Nash-MD 0.5": 0.0, "apart": 0.01}
+
     def made(config, run, seed, dial):
         same = {name: world.chain for name in names}
-        return cell(dial, good | {"self-play": 0.52 + 0.05 * (seed == 3)}, laws if dial else same)
+        worse = {name: good[name] + spoilt.get(name, 0.0) * (seed == 1) for name in names}
+        return cell(dial, worse, laws if dial else same, spoilt["apart"])
 
     monkeypatch.setattr(study, "measure_world", made)
-    # Tie, exploited, half, beats, closed, settled: a tenth of .04 + .04 apart on average.
-    for worlds, held in (
-        (2, [True, True, True, True, True, True]),
-        (4, [True, False, True, True, True, True]),
+    # In the order of the claims: tie, exploited, half, beats, closed, settled.
+    for case, changed, held in (
+        ("good", {}, [True, True, True, True, True, True]),
+        ("self-play", {"self-play": 0.05}, [True, False, True, True, True, True]),
+        ("half", {"Nash-MD 0.5": 0.05}, [True, True, False, True, True, True]),
+        ("restless", {"apart": 0.03}, [True, True, True, True, True, False]),
     ):
-        config = replace(nlhf_tokens.PRESETS["laptop"], worlds=worlds)
-        run = RunDirectory.create("nlhf-tokens", config, seed=0, root=tmp_path / str(worlds))
+        spoilt.update({"self-play": 0.0, "Nash-MD 0.5": 0.0, "apart": 0.01} | changed)
+        config = replace(nlhf_tokens.PRESETS["laptop"], worlds=2)
+        run = RunDirectory.create("nlhf-tokens", config, seed=0, root=tmp_path / case)
         findings = nlhf_tokens.run(config, run)
         assert [finding.id for finding in findings] == [claim.id for claim in nlhf_tokens.CLAIMS]
         assert [finding.holds for finding in findings] == held

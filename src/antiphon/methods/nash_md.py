@@ -70,7 +70,11 @@ class BesideModel(Protocol):
         share: float | Float[Array, ""],
         temperature: float = 1.0,
     ) -> tuple[Int[Array, "B T"], Int[Array, "C T"]]:
-        """As ``sample`` and ``sample_mixture`` of the contexts, each repeated ``counts`` times."""
+        """``sample`` and ``sample_mixture`` of M contexts, each repeated ``counts`` times.
+
+        Returns:
+            Tokens ``[M · counts[0], T]`` and ``[M · counts[1], T]``, those of one context together.
+        """
         ...
 
 

@@ -172,6 +172,8 @@ def generate_beside(
 
     Raises:
         UserError: as in :func:`generate_mixture`.
+
+    Source: as :func:`generate_mixture`.
     """
     _check_pair(configs, prompts, decoding, temperature)
     own, other = (prompts.length.shape[0] * count for count in counts)
@@ -200,8 +202,8 @@ def generate_beside(
 
     logits = mix(for_both(head_logits(params[0], state)), repeat(head_logits(params[1], anchor), counts[1]))
     caches = for_both(cache), repeat(kept, counts[1])
-    key = jnp.concatenate([jax.random.split(key, rows) for key, rows in zip(keys, (own, other), strict=True)])
-    drawn = _loop(logits, caches, following, key, decoding, temperature)
+    each = jnp.concatenate([jax.random.split(keys[0], own), jax.random.split(keys[1], other)])
+    drawn = _loop(logits, caches, following, each, decoding, temperature)
     return Completions(*(leaf[:own] for leaf in drawn)), Completions(*(leaf[own:] for leaf in drawn))
 
 

@@ -11,12 +11,13 @@ import pytest
 from antiphon.core.statistics import Interval
 from antiphon.feedback.raters import Raters, ring
 from antiphon.nets.llama_decoding import Prompts
-from antiphon.studies.nlhf_text import CLAIMS, PRESETS
+from antiphon.studies.nlhf_steering import RLHF, name_of
+from antiphon.studies.nlhf_text import CLAIMS, PRESETS, policies
 from antiphon.studies.nlhf_text.arena import Exhibit, exploited, tilted, win_rates
 from antiphon.studies.nlhf_text.cell import REFERENCE, TRAINED, Cell
 from antiphon.studies.nlhf_text.findings import findings_of
 from antiphon.studies.nlhf_text.judges import Verdict
-from antiphon.studies.nlhf_text.policies import RLHF, Trained, name_of
+from antiphon.studies.nlhf_text.policies import Trained
 from antiphon.studies.nlhf_text.reference import Ground, scale_of
 from antiphon.studies.nlhf_text.setting import policy_of
 from antiphon.studies.nlhf_text.showing import media_of
@@ -54,6 +55,32 @@ def test_signals_are_what_the_words_say():
     log_p = jax.nn.log_softmax(policy.logits(params, one, Prompts(jnp.asarray([ids]), jnp.array([len(ids)]))))
     mean = np.mean(np.take_along_axis(np.asarray(log_p), np.asarray(one)[..., None], -1))
     np.testing.assert_allclose(fluency[0], mean, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("measured", "kept"),
+    [([4.0, 1.2, 3.9], 1), ([9.0, 8.0, 7.0], 2), ([9.0, 1.52, 1.5], 1)],
+)
+def test_the_round_nearest_to_the_divergence_is_kept(monkeypatch, measured, kept):
+    """Also where all are more than twice as far as asked; the last of them ends early, near enough."""
+    rounds = []
+
+    class Method:
+        def init(self, params, judge):
+            return policies.Trained("start", 0.0, 0.0)  # anything with params
+
+    def advance(method, state, log_tau, *rest):
+        rounds.append(len(rounds))
+        return policies.Trained(rounds[-1], 0.0, 0.0), log_tau
+
+    monkeypatch.setattr(policies, "_ADVANCE", advance)
+    monkeypatch.setattr(policies, "divergence", lambda *given: measured[rounds[-1] - 2])
+    config = replace(PRESETS["smoke"], steps=50, round_steps=25, rounds=3)
+    ground = Ground(None, None, None, None, None)
+    found = policies.train_at(config, ground, Method(), None, jax.random.key(0), 1.5)
+    assert found.params == kept + 2  # after two rounds at the full rate
+    assert found.kl == measured[kept]
+    assert len(rounds) == (4 if measured[kept] == 1.52 else 5)
 
 
 def test_a_response_is_tilted_until_it_is_far_enough():

@@ -7,9 +7,10 @@ import numpy as np
 
 from antiphon.core.statistics import Interval
 from antiphon.feedback.raters import Raters
+from antiphon.studies.nlhf_steering import RLHF
 from antiphon.studies.nlhf_text.arena import Exhibit
 from antiphon.studies.nlhf_text.judges import Verdict
-from antiphon.studies.nlhf_text.policies import RLHF, Trained
+from antiphon.studies.nlhf_text.policies import Trained
 
 REFERENCE, TRAINED = "reference", "trained"
 """Whose notices a judge is asked about."""

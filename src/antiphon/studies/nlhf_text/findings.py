@@ -7,10 +7,10 @@ import numpy as np
 
 from antiphon.core import statistics
 from antiphon.core.statistics import Interval
+from antiphon.studies.nlhf_steering import RLHF
 from antiphon.studies.nlhf_text import arena
 from antiphon.studies.nlhf_text.cell import REFERENCE, TRAINED, Cell
 from antiphon.studies.nlhf_text.claims import CLAIMS
-from antiphon.studies.nlhf_text.policies import RLHF
 from antiphon.studies.nlhf_text.reference import Ground
 from antiphon.studies.nlhf_text.setting import PRESETS, Config
 from antiphon.train.findings import Claim, Finding

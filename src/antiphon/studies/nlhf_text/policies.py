@@ -1,5 +1,6 @@
 """Every method, brought to the same divergence: the pull is steered while training goes on."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -16,14 +17,14 @@ from antiphon.nets.llama_judge import LlamaJudge
 from antiphon.nets.llama_policy import LlamaPolicy
 from antiphon.nets.llama_sampling import chosen_tokens
 from antiphon.objectives.policy_gradient import exact_kl_per_step
+from antiphon.studies.nlhf_steering import RLHF, Pull, name_of, pull_of, with_pull
 from antiphon.studies.nlhf_text.reference import Ground, repeated, rows
 from antiphon.studies.nlhf_text.setting import Config
 
-RLHF = "RLHF"
 _NEAR = 0.03
 """Training ends when the divergence is this close to what was asked for, as a share of it."""
-_AT_ONCE, _SUMMED, _FLOOR = 0.5, 0.02, 0.05
-"""How much of the divergence's log-ratio the pull follows at once, and at every update from then on."""
+_SUMMED = 0.02
+"""Share of an error of the divergence that stays in the pull."""
 
 _NOTICES = 3
 """Of each test report, when the divergence is measured."""
@@ -43,11 +44,6 @@ class Trained(NamedTuple):
     params: Any
     kl: float
     tau: float
-
-
-def name_of(beta: float) -> str:
-    """What the tables call Nash-MD with this share of the reference."""
-    return {0.0: "self-play", 1.0: "best response"}.get(beta, f"Nash-MD {beta:g}")
 
 
 def methods_of(config: Config, ground: Ground, judge: LlamaJudge) -> dict[str, Method]:
@@ -86,11 +82,11 @@ def train_at(config: Config, ground: Ground, method: Method, judge: Any, key: Ar
     start = 0.4 if isinstance(method, ReinforceKL) else 0.1  # log-odds are four times as steep
     state, log_tau = method.init(ground.reference, judge), jnp.log(jnp.asarray(start))
     size, first = config.round_steps, -(-config.steps // config.round_steps)
-    best = Trained(state.params, 0.0, start)
+    best = Trained(state.params, math.inf, start)
     for i in range(first + config.rounds):
         rates = jnp.full(size, config.learning_rate / (1 if i < first else 3))
         state, log_tau = _ADVANCE(
-            method, state, log_tau, jnp.asarray(1.0), rates, jnp.asarray(kl), config.prompts, ground.reports,
+            method, state, log_tau, jnp.asarray(True), rates, jnp.asarray(kl), config.prompts, ground.reports,
             jax.random.fold_in(key, i),
         )  # fmt: skip
         if i < first:
@@ -103,31 +99,17 @@ def train_at(config: Config, ground: Ground, method: Method, judge: Any, key: Ar
     return best
 
 
-def hold(
-    config: Config, ground: Ground, method: Method, state: Any, log_tau: Array, key: Array, parts: int = 1
-) -> tuple[Any, float]:
-    """Train with one pull for so many parts of ``round_steps``; the state and its divergence."""
-    rates = jnp.full(config.round_steps, config.learning_rate / 3)
-    for i in range(parts):
-        state, _ = _ADVANCE(
-            method, state, log_tau, jnp.asarray(0.0), rates, jnp.asarray(1.0), config.prompts, ground.reports,
-            jax.random.fold_in(key, i),
-        )  # fmt: skip
-    return state, divergence(ground, state.params, jax.random.fold_in(key, 77))
-
-
 def train_with(config: Config, ground: Ground, method: Method, judge: Any, key: Array, tau: float) -> Trained:
-    """Train with a pull that is given, for as many updates as the steered ones have."""
-    parts = -(-config.steps // config.round_steps)
-    rates = jnp.full(config.round_steps, config.learning_rate)
+    """Train with a pull that is given, for as many updates as the steered ones have, then two rounds more."""
+    size, first = config.round_steps, -(-config.steps // config.round_steps)
     state, log_tau = method.init(ground.reference, judge), jnp.log(jnp.asarray(tau))
-    for i in range(parts):
-        state, _ = _ADVANCE(
-            method, state, log_tau, jnp.asarray(0.0), rates, jnp.asarray(1.0), config.prompts, ground.reports,
-            jax.random.fold_in(key, i),
-        )  # fmt: skip
-    state, measured = hold(config, ground, method, state, log_tau, key, parts=2)
-    return Trained(state.params, measured, tau)
+    for rate, rounds in ((config.learning_rate, first), (config.learning_rate / 3, 2)):
+        for i in range(rounds):
+            state, _ = _ADVANCE(
+                method, state, log_tau, jnp.asarray(False), jnp.full(size, rate), jnp.asarray(1.0),
+                config.prompts, ground.reports, jax.random.fold_in(key, i),
+            )  # fmt: skip
+    return Trained(state.params, divergence(ground, state.params, jax.random.fold_in(key, 77)), tau)
 
 
 def divergence(ground: Ground, params: Any, key: Array) -> float:
@@ -147,46 +129,32 @@ def _divergence(
 _DIVERGENCE = jax.jit(_divergence, static_argnums=0)
 
 
-def _with(method: Method, tau: Array, rate: Array) -> Method:
-    if isinstance(method, NashMD):
-        return replace(method, tau=tau, learning_rate=rate)
-    # J / (1 − α) pays the reward in full and the KL with τ = α / (1 − α).
-    return replace(method, alpha=tau / (1.0 + tau), learning_rate=rate)
-
-
 def _advance(
     method: Method,
     state: Any,
     log_tau: Array,
-    gain: Array,
+    following: Array,
     rates: Float[Array, " N"],
     kl: Array,
     count: int,
     reports: Prompts,
     key: Array,
 ) -> tuple[Any, Array]:
-    """N updates; with ``gain`` 1 the pull follows the divergence to ``kl``, with 0 it stands still.
+    """N updates, the pull ``following`` the divergence to ``kl`` or standing still."""
 
-    It follows the logarithm of the ratio of the two, at once in part and in part summed up; summed up alone
-    it swings, since the policy needs dozens of updates to follow a pull.
-    """
-
-    def step(
-        carry: tuple[Any, Array, Array], now: tuple[Array, Array]
-    ) -> tuple[tuple[Any, Array, Array], None]:
-        state, log_tau, extra = carry
+    def step(carry: tuple[Any, Pull], now: tuple[Array, Array]) -> tuple[tuple[Any, Pull], None]:
+        state, pull = carry
         rate, key = now
         key_rows, key_step = jax.random.split(key)
         chosen = jax.random.randint(key_rows, (count,), 0, reports.length.shape[0])
         # Its own statement, so that a method's settings are traced, not compiled in.
-        current = _with(method, jnp.exp(log_tau + extra), rate)
+        current = with_pull(method, pull.tau, rate)
         state, metrics = current.step(state, rows(reports, chosen), key_step)
-        over = gain * jnp.clip(jnp.log((metrics["kl"] + _FLOOR) / (kl + _FLOOR)), -1.0, 1.0)
-        return (state, log_tau + _SUMMED * over, _AT_ONCE * over), None
+        return (state, pull.after(metrics["kl"], kl, _SUMMED, following)), None
 
     keys = jax.random.split(key, rates.shape[0])
-    (state, log_tau, _), _ = jax.lax.scan(step, (state, log_tau, jnp.asarray(0.0)), (rates, keys))
-    return state, log_tau
+    (state, pull), _ = jax.lax.scan(step, (state, pull_of(log_tau)), (rates, keys))
+    return state, pull.log_tau
 
 
 _ADVANCE = jax.jit(_advance, static_argnums=6)

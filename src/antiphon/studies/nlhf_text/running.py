@@ -10,11 +10,12 @@ from jaxtyping import PyTree
 
 from antiphon.feedback.pairs import Pairs
 from antiphon.feedback.raters import Raters
+from antiphon.studies.nlhf_steering import RLHF
 from antiphon.studies.nlhf_text import arena, judges, policies
 from antiphon.studies.nlhf_text.cell import REFERENCE, TRAINED, Cell
 from antiphon.studies.nlhf_text.findings import findings_of
 from antiphon.studies.nlhf_text.judges import Verdict
-from antiphon.studies.nlhf_text.policies import RLHF, Trained
+from antiphon.studies.nlhf_text.policies import Trained
 from antiphon.studies.nlhf_text.reference import (
     Ground,
     imitate,

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from antiphon.core import statistics
+from antiphon.studies.nlhf_steering import RLHF
 from antiphon.studies.nlhf_text.cell import REFERENCE, TRAINED, Cell
 from antiphon.studies.nlhf_text.findings import against, by_votes
-from antiphon.studies.nlhf_text.policies import RLHF
 from antiphon.studies.nlhf_text.reference import Ground
 from antiphon.studies.nlhf_text.setting import Config
 from antiphon.train.media import Figure, Media, Series, Table

@@ -10,7 +10,8 @@ from jaxtyping import Array
 
 from antiphon.feedback.bradley_terry import fit_scores, misfit
 from antiphon.nets.weights import named_leaves
-from antiphon.studies.nlhf_tokens.config import AVERAGE, RLHF, Config, name_of
+from antiphon.studies.nlhf_steering import RLHF, name_of
+from antiphon.studies.nlhf_tokens.config import AVERAGE, Config
 from antiphon.studies.nlhf_tokens.exact import Settled, equal_kl_exploit, settle, tilted
 from antiphon.studies.nlhf_tokens.learning import (
     MODEL,
@@ -40,6 +41,18 @@ class Trained(NamedTuple):
     tau: float
 
 
+class Rest(NamedTuple):
+    """Where a method comes to rest without a network, at the divergence asked for.
+
+    Attributes:
+        exploited: win rate of the best response within that divergence.
+        moving: how far the law is from being a fixed point, total variation.
+    """
+
+    exploited: float
+    moving: float
+
+
 class Cell(NamedTuple):
     """One world at one dial: the trained policies by name, and exact figures about them.
 
@@ -48,8 +61,7 @@ class Cell(NamedTuple):
         reference: log-probability of every completion, ``[Y]``.
         trained: policies by name.
         exploited: win rate of the best response within a policy's own divergence, by name.
-        settled: the same of the law that the method comes to without a network, at the divergence asked for.
-        moving: how far that law is from being a fixed point, in total variation; by name.
+        settled: by name, of methods with a law to settle in.
         closed: win rate of RLHF's network against its closed form.
         misfit: of the best scores, nats.
         circles: share of triples in a circle.
@@ -59,8 +71,7 @@ class Cell(NamedTuple):
     reference: np.ndarray
     trained: dict[str, Trained]
     exploited: dict[str, float]
-    settled: dict[str, float]
-    moving: dict[str, float]
+    settled: dict[str, Rest]
     closed: float
     misfit: float
     circles: float
@@ -108,17 +119,24 @@ def measure_world(config: Config, run: RunDirectory, seed: int, dial: float) -> 
     closed = float(np.exp(trained[RLHF].law) @ table @ np.exp(best))
     vocabulary = world.completions.max() + 1
 
-    def settle_all() -> dict[str, float]:
-        rest = {name_of(b): settle(table, reference, b, config.kl, vocabulary) for b in config.betas}
-        rest[RLHF] = Settled(tilted(reference, scores, config.kl), 0.0)
-        at = {name: equal_kl_exploit(table, reference, one.law, config.kl) for name, one in rest.items()}
-        return at | {f"moving {name}": one.moving for name, one in rest.items()}
+    def rest(method: str, find: Callable[[], Settled]) -> Rest:
+        def make() -> dict[str, float]:
+            law, moving = find()
+            return {"exploited": equal_kl_exploit(table, reference, law, config.kl), "moving": moving}
 
-    rest = {name: float(value) for name, value in done_once(run, f"{name}/settled", settle_all).items()}
-    moving = {key.removeprefix("moving "): v for key, v in rest.items() if key.startswith("moving ")}
+        found = done_once(run, f"{name}/{method.replace(' ', '-')}-settled", make)
+        return Rest(float(found["exploited"]), float(found["moving"]))
+
+    settled = {
+        name_of(beta): rest(
+            name_of(beta), lambda beta=beta: settle(table, reference, beta, config.kl, vocabulary)
+        )
+        for beta in config.betas
+    }
+    settled[RLHF] = rest(RLHF, lambda: Settled(tilted(reference, scores, config.kl), 0.0))
     return Cell(
-        world, reference, trained, exploited, {key: rest[key] for key in moving}, moving, closed,
-        misfit(table, scores, np.outer(mu, mu)), cyclic_share(table, mu),
+        world, reference, trained, exploited, settled, closed, misfit(table, scores, np.outer(mu, mu)),
+        cyclic_share(table, mu),
     )  # fmt: skip
 
 

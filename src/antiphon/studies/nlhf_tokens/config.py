@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from antiphon.train.findings import Claim
 
-RLHF, AVERAGE = "RLHF", "Nash-EMA"
+AVERAGE = "Nash-EMA"
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,3 @@ CLAIMS = (
     Claim("settled", "Networks are as exploitable as the fixed points of their methods, found by enumeration",
           "ours", "within 0.02 of them, mean over worlds and methods where preferences go in circles"),
 )  # fmt: skip
-
-
-def name_of(beta: float) -> str:
-    """What the tables call Nash-MD with this share of the reference."""
-    return {0.0: "self-play", 1.0: "best response"}.get(beta, f"Nash-MD {beta:g}")

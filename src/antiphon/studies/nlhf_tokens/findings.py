@@ -3,8 +3,9 @@
 import numpy as np
 
 from antiphon.core import statistics
+from antiphon.studies.nlhf_steering import RLHF
 from antiphon.studies.nlhf_tokens.cell import Cell
-from antiphon.studies.nlhf_tokens.config import CLAIMS, RLHF, Config
+from antiphon.studies.nlhf_tokens.config import CLAIMS, PRESETS, Config
 from antiphon.train.findings import Finding
 
 _CLAIM = {claim.id: claim for claim in CLAIMS}
@@ -56,7 +57,7 @@ def half(config: Config, cells: dict[float, list[Cell]]) -> Finding:
     if name not in row[0].exploited or dial != 0.5:
         return _CLAIM["half"].untested("neither this dial nor this β was asked for")
     worst = max(cell.exploited[name] for cell in row)
-    pairs = ", ".join(f"{cell.exploited[name]:.3f} ({cell.settled[name]:.3f})" for cell in row)
+    pairs = ", ".join(f"{cell.exploited[name]:.3f} ({cell.settled[name].exploited:.3f})" for cell in row)
     note = f"world by world, and in brackets the method's own fixed point by enumeration: {pairs}"
     return _CLAIM["half"].measured(worst, holds=worst <= 0.54 if config.worlds > 1 else None, note=note)
 
@@ -65,13 +66,13 @@ def settled(config: Config, cells: dict[float, list[Cell]]) -> Finding:
     """Networks against the fixed points of their methods."""
     _, row = _circling(cells)
     apart = {
-        (place, name): cell.exploited[name] - cell.settled[name]
+        (place, name): cell.exploited[name] - cell.settled[name].exploited
         for place, cell in enumerate(row)
         for name in cell.settled
     }
     mean = float(np.mean(np.abs(list(apart.values()))))
     place, name = max(apart, key=lambda which: abs(apart[which]))
-    restless = sum(moving > 0.01 for cell in row for moving in cell.moving.values())
+    restless = sum(rest.moving > 0.01 for cell in row for rest in cell.settled.values())
     note = (
         f"the largest of {len(apart)} is {apart[place, name]:+.3f} ({name}, world {place}); "
         f"{restless} methods have no rest there"
@@ -99,7 +100,7 @@ def closed(config: Config, cells: dict[float, list[Cell]]) -> Finding:
     """The network of RLHF against the closed form of its divergence."""
     rates = [cell.closed for row in cells.values() for cell in row]
     worst = max(rates, key=lambda rate: abs(rate - 0.5))
-    holds = abs(worst - 0.5) <= 0.01 if config.steps >= 400 else None
+    holds = abs(worst - 0.5) <= 0.01 if config.steps >= PRESETS["laptop"].steps else None
     return _CLAIM["closed"].measured(
         worst,
         holds=holds,

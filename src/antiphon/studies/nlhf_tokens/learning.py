@@ -16,11 +16,13 @@ from antiphon.nets.llama import Llama
 from antiphon.nets.llama_decoding import Prompts
 from antiphon.nets.llama_policy import LlamaPolicy
 from antiphon.nets.llama_sampling import Decoding
+from antiphon.studies.nlhf_steering import Pull, pull_of, with_pull
 from antiphon.studies.nlhf_tokens.config import Config
 from antiphon.worlds.diagnostics.token_world import TokenWorld
 
 _TOKENS, _LENGTH = 8, 4
-_AT_ONCE, _SUMMED, _FROZEN, _FLOOR = 0.5, 0.04, 0.1, 0.05
+_SUMMED, _FROZEN = 0.04, 0.1
+"""Share of an error of the divergence that stays in the pull, and of the updates in which it stands still."""
 _FINAL = 0.1
 """Of the learning rate, at the end."""
 _PLACES = jnp.array([_TOKENS ** (_LENGTH - 1 - t) for t in range(_LENGTH)])
@@ -77,37 +79,22 @@ def _imitate(config: Config, method: SFT, cumulative: Array, completions: Array,
 def _steered(config: Config, method: Any, state: Any, key: Array, start: float) -> tuple[Any, Array]:
     """Train with the pull steered until the divergence is the one asked for.
 
-    The pull follows the logarithm of the ratio of the two divergences, at once in part and in part summed up;
-    summed up alone it swings, since the policy needs dozens of updates to follow a pull.
-
     Returns:
-        Weights, and the pull that was frozen for the last updates.
+        Weights, and the pull that stood still in the last updates.
     """
     free = round(config.steps * (1 - _FROZEN))
 
-    def step(
-        carry: tuple[Any, Array, Array], now: tuple[Array, Array]
-    ) -> tuple[tuple[Any, Array, Array], None]:
-        state, log_tau, extra = carry
+    def step(carry: tuple[Any, Pull], now: tuple[Array, Array]) -> tuple[tuple[Any, Pull], None]:
+        state, pull = carry
         t, key = now
         cosine = 0.5 * (1 + jnp.cos(jnp.pi * t / config.steps))
         rate = config.learning_rate * (_FINAL + (1 - _FINAL) * cosine)
-        state, metrics = _with(method, jnp.exp(log_tau + extra), rate).step(state, _prompts(1), key)
-        over = jnp.clip(jnp.log((metrics["kl"] + _FLOOR) / (config.kl + _FLOOR)), -1.0, 1.0)
-        over = jnp.where(t < free, over, 0.0)
-        return (state, log_tau + _SUMMED * over, _AT_ONCE * over), None
+        state, metrics = with_pull(method, pull.tau, rate).step(state, _prompts(1), key)
+        return (state, pull.after(metrics["kl"], config.kl, _SUMMED, t < free)), None
 
     times = (jnp.arange(config.steps), jax.random.split(key, config.steps))
-    begin = (state, jnp.log(jnp.asarray(start)), jnp.asarray(0.0))
-    (state, log_tau, _), _ = jax.lax.scan(step, begin, times)
-    return state.params, jnp.exp(log_tau)
-
-
-def _with(method: NashMD | ReinforceKL, tau: Array, rate: Array) -> NashMD | ReinforceKL:
-    if isinstance(method, NashMD):
-        return replace(method, tau=tau, learning_rate=rate)
-    # J / (1 − α) pays the reward in full and the KL with τ = α / (1 − α).
-    return replace(method, alpha=tau / (1.0 + tau), learning_rate=rate)
+    (state, pull), _ = jax.lax.scan(step, (state, pull_of(jnp.log(jnp.asarray(start)))), times)
+    return state.params, pull.tau
 
 
 def _preferring(config: Config) -> NashMD:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from antiphon.studies.nlhf_steering import RLHF
 from antiphon.studies.nlhf_tokens.cell import Cell
-from antiphon.studies.nlhf_tokens.config import RLHF
 from antiphon.train.media import Figure, Series, Table
 
 
@@ -37,6 +37,21 @@ def table(dial: float, row: list[Cell]) -> Table:
     )  # fmt: skip
 
 
+def by_world(dial: float, row: list[Cell]) -> Table:
+    """How far each method is exploited in each world, and the pull and the divergence that go with it."""
+
+    def of(cell: Cell, name: str) -> str:
+        one, rest = cell.trained[name], cell.settled.get(name)
+        beside = f" ({rest.exploited:.3f})" if rest is not None else ""
+        return f"{cell.exploited[name]:.3f}{beside}, τ {one.tau:.3f}, {one.kl:.2f} nats"
+
+    return Table(
+        f"Dial {dial:g}: exploited at equal KL world by world, in brackets settled",
+        ("method", *(f"world {place}" for place in range(len(row)))),
+        tuple((name, *(of(cell, name) for cell in row)) for name in row[0].trained),
+    )
+
+
 def figure(cells: dict[float, list[Cell]]) -> Figure:
     """How far each method is exploited, over the dials."""
     names = list(next(iter(cells.values()))[0].trained)
@@ -57,4 +72,4 @@ def _mean_exploited(row: list[Cell], name: str) -> float:
 
 
 def _mean_settled(row: list[Cell], name: str) -> float | str:
-    return float(np.mean([cell.settled[name] for cell in row])) if name in row[0].settled else "–"
+    return float(np.mean([cell.settled[name].exploited for cell in row])) if name in row[0].settled else "–"

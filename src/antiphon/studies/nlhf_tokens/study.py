@@ -3,7 +3,7 @@
 from antiphon.studies.nlhf_tokens.cell import measure_world
 from antiphon.studies.nlhf_tokens.config import Config
 from antiphon.studies.nlhf_tokens.findings import beats, closed, exploited, half, settled, tie
-from antiphon.studies.nlhf_tokens.pictures import figure, table
+from antiphon.studies.nlhf_tokens.pictures import by_world, figure, table
 from antiphon.train.findings import Finding
 from antiphon.train.media import Media, write_media
 from antiphon.train.run_directory import RunDirectory
@@ -24,7 +24,7 @@ def run(config: Config, run: RunDirectory) -> list[Finding]:
             dial: [measure_world(config, run, seed, dial) for seed in _seeds(config)] for dial in config.dials
         }
     findings = [measure(config, cells) for measure in (tie, exploited, half, beats, closed, settled)]
-    tables = tuple(table(dial, row) for dial, row in cells.items())
+    tables = tuple(show(dial, row) for dial, row in cells.items() for show in (table, by_world))
     write_media(run.path, Media(_STORY, (figure(cells),), tables=tables))
     return findings
 
