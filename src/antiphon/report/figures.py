@@ -14,7 +14,8 @@ WIDTH, HEIGHT = 480.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 14.0, 28.0, 46.0
 BAR_BOTTOM = 62.0
 """Names of bars take up to two lines."""
-COLOURS = 6
+COLOURS = 8
+"""Styles of series that the page has; a figure of more repeats them."""
 TABLE_ROWS = 40
 _CHARACTER = 7.6
 """Mean width of a character of the tick labels at their largest, which is on a phone; drawing units."""

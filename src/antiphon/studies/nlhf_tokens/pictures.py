@@ -43,7 +43,7 @@ def by_world(dial: float, row: list[Cell]) -> Table:
     def of(cell: Cell, name: str) -> str:
         one, rest = cell.trained[name], cell.settled.get(name)
         beside = f" ({rest.exploited:.3f})" if rest is not None else ""
-        return f"{cell.exploited[name]:.3f}{beside}, τ {one.tau:.3f}, {one.kl:.2f} nats"
+        return f"{cell.exploited[name]:.3f}{beside}, τ\u00a0{one.tau:.3f}, {one.kl:.2f}\u00a0nats"
 
     return Table(
         f"Dial {dial:g}: exploited at equal KL world by world, in brackets settled",
