@@ -97,6 +97,12 @@ STUDIES: tuple[StudyEntry, ...] = (
         module="antiphon.studies.gkd",
     ),
     StudyEntry(
+        name="gkd-text",
+        paper="arXiv 2306.13649",
+        title="Distillation on the student's own texts: notices, summaries and translations",
+        module="antiphon.studies.gkd_text",
+    ),
+    StudyEntry(
         name="nlhf-text",
         paper="arXiv 2312.00886",
         title="Nash learning on text: notices judged by raters who may prefer in circles",

@@ -101,6 +101,20 @@ class Ground:
     key: PRNGKeyArray = field(default_factory=lambda: jax.random.key(0))
 
 
+def slug(name: str) -> str:
+    """A file's name of an arm's."""
+    for sign, word in (
+        (" ", "-"),
+        (",", ""),
+        ("λ", "lambda"),
+        ("½", "half"),
+        ("α", "alpha"),
+        ("%", "percent"),
+    ):
+        name = name.replace(sign, word)
+    return name
+
+
 def trained(arm: Arm, config: Config, ground: Ground, steps: int) -> LlamaParams:
     """What an arm makes of a start in ``steps`` updates, stretched as it says."""
     given, length = ground.exercises, round(steps * arm.stretch)

@@ -27,6 +27,7 @@ from antiphon.studies.gkd.arms import (
     Ground,
     of_grid,
     rewarded,
+    slug,
     step_seconds,
     trained,
 )
@@ -124,7 +125,7 @@ class _Lab:
             params = trained(arm, self.config, self.ground(examples, updates, number, numbers), steps)
             return judge(STUDENT, params, CHAIN, self.fresh)._asdict()
 
-        return _score(done_once(self.run, f"{examples}/{number}/{_slug(arm.name)}", make))
+        return _score(done_once(self.run, f"{examples}/{number}/{slug(arm.name)}", make))
 
     def ground(self, examples: int, updates: int, number: int, numbers: list[int]) -> Ground:
         """A start with everything that goes with it; its peer is the start after it."""
@@ -210,10 +211,3 @@ def _score(kept: dict[str, np.ndarray]) -> Score:
 
 def _arrays(score: Score) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in score._asdict().items()}
-
-
-def _slug(name: str) -> str:
-    """A file's name of an arm's."""
-    return name.replace(" ", "-").replace(",", "").replace("λ", "lambda").replace("½", "half").replace(
-        "α", "alpha"
-    ).replace("%", "percent")  # fmt: skip

@@ -1,6 +1,5 @@
 """From a file of rows to a job: the model to begin with, and the rows as its tokens."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.text.examples import tokenise
 from antiphon.worlds.text.model import TextModel
 from antiphon.worlds.text.records import Records
-from antiphon.worlds.text.small_model import new_model, train_tokenizer
+from antiphon.worlds.text.small_model import new_model, train_tokenizer, weights_named
 
 _WRITTEN = 64  # tokens of a completion where neither data nor user says
 _SHOWN_BAD = 5
@@ -35,7 +34,7 @@ def start_model(training: TextTraining, records: Records, start: Path) -> TextMo
         return TextModel.load(training.model, dtype)
     if (start / "config.json").is_file():
         return replace(TextModel.load(str(start)), name=training.model)
-    weights = _weights_of(training.model)
+    weights = weights_named(training.model)
     check_memory(weights)
     chat = any(not isinstance(record.prompt, str) for record in records.good)
     tokenizer = train_tokenizer(_texts(records), training.vocabulary, chat=chat)
@@ -117,15 +116,3 @@ def _texts(records: Records) -> list[str]:
         texts += [prompt] if isinstance(prompt, str) else [str(message["content"]) for message in prompt]
         texts += [text for text in (record.completion, record.rejected) if text is not None]
     return texts
-
-
-def _weights_of(name: str) -> int:
-    """The number in ``new:4m``, ``new:300k``.
-
-    Raises:
-        UserError: there is none.
-    """
-    match = re.fullmatch(r"new:(\d+(?:\.\d+)?)([km])", name.lower())
-    if match is None:
-        raise UserError("model", f"{name} is no size of a new model", "write one such as new:4m or new:300k")
-    return int(float(match[1]) * {"k": 1e3, "m": 1e6}[match[2]])

@@ -167,14 +167,12 @@ def slaney_mel_filters(sample_rate: int, n_fft: int, bands: int) -> Float[np.nda
     return np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
 
 
-def log_mel_patches(wave: Float[Array, "B N"], hop_seconds: float = 1.0) -> Float[Array, "B P 187 96"]:
-    """3 s patches of ``log10(1 + 10000 mel)``, evenly spaced from start to end, about ``hop_seconds`` apart.
+def log_mel(wave: Float[Array, "B N"]) -> Float[Array, "B T 96"]:
+    """``log10(1 + 10000 mel)`` every 16 ms, what the network reads.
 
     ``mel`` is the power spectrum (window 512, hop 256, reflected at the ends) in 96 Slaney bands.
     """
-    short = (PATCH_FRAMES - 1) * HOP - wave.shape[1]
-    padded = jnp.pad(wave, ((0, 0), (0, max(short, 0))))
-    padded = jnp.pad(padded, ((0, 0), (N_FFT // 2, N_FFT // 2)), mode="reflect")
+    padded = jnp.pad(wave, ((0, 0), (N_FFT // 2, N_FFT // 2)), mode="reflect")
     count = 1 + (padded.shape[1] - N_FFT) // HOP
     # A frame is two hops: join neighbouring blocks instead of gathering overlapping windows.
     blocks = padded[:, : (count + 1) * HOP].reshape(padded.shape[0], count + 1, HOP)
@@ -183,13 +181,18 @@ def log_mel_patches(wave: Float[Array, "B N"], hop_seconds: float = 1.0) -> Floa
     spectrum = jnp.fft.rfft(frames, axis=-1)
     power = jnp.real(spectrum) ** 2 + jnp.imag(spectrum) ** 2
     mel = power @ slaney_mel_filters(SAMPLE_RATE, N_FFT, BANDS).astype(np.float32)
-    log_mel = jnp.log10(1.0 + 10_000.0 * mel)
+    return jnp.log10(1.0 + 10_000.0 * mel)
 
-    last = count - PATCH_FRAMES
+
+def log_mel_patches(wave: Float[Array, "B N"], hop_seconds: float = 1.0) -> Float[Array, "B P 187 96"]:
+    """3 s patches of :func:`log_mel`, evenly spaced from start to end, about ``hop_seconds`` apart."""
+    short = (PATCH_FRAMES - 1) * HOP - wave.shape[1]
+    frames = log_mel(jnp.pad(wave, ((0, 0), (0, max(short, 0)))))
+    last = frames.shape[1] - PATCH_FRAMES
     steps = round(last * HOP / (hop_seconds * SAMPLE_RATE))
     steps = max(steps, 1) if last > 0 else 0
     starts = np.round(np.linspace(0, last, steps + 1)).astype(int)
-    return jnp.stack([log_mel[:, s : s + PATCH_FRAMES] for s in starts], axis=1)
+    return jnp.stack([frames[:, s : s + PATCH_FRAMES] for s in starts], axis=1)
 
 
 def _activate(layer: Layer, x: Array) -> Array:
@@ -211,18 +214,28 @@ def _middle(layer: Layer, x: Float[Array, "B T I"]) -> Float[Array, "B T C"]:
     return _activate(layer, y)
 
 
-def forward_patches(
-    params: Musicnn, patches: Float[Array, "B 187 96"]
-) -> tuple[Float[Array, "B 50"], Float[Array, "B 200"]]:
-    """Tag probabilities and penultimate features of 3 s log-mel patches."""
-    x = (patches * params.input_affine[0] + params.input_affine[1])[..., None]
+def _over_time(params: Musicnn, frames: Float[Array, "B T 96"]) -> list[Float[Array, "B T C"]]:
+    """What the front end and the three middle layers hold at every frame."""
+    x = (frames * params.input_affine[0] + params.input_affine[1])[..., None]
     front = [_front(layer, x, [(3, 3), (0, 0)]) for layer in params.timbral]
     front += [_front(layer, x, "SAME") for layer in params.temporal]
     features = jnp.concatenate(front, axis=-1)
     first = _middle(params.middle[0], features)
     second = first + _middle(params.middle[1], first)
     third = second + _middle(params.middle[2], second)
-    every = jnp.concatenate([features, first, second, third], axis=-1)
+    return [features, first, second, third]
+
+
+def frame_features(params: Musicnn, wave: Float[Array, "B N"]) -> Float[Array, "B T 64"]:
+    """What the last layer that still has a time axis holds, every 16 ms."""
+    return _over_time(params, log_mel(wave))[-1]
+
+
+def forward_patches(
+    params: Musicnn, patches: Float[Array, "B 187 96"]
+) -> tuple[Float[Array, "B 50"], Float[Array, "B 200"]]:
+    """Tag probabilities and penultimate features of 3 s log-mel patches."""
+    every = jnp.concatenate(_over_time(params, patches), axis=-1)
     # Maximum and mean of a channel stand side by side in the flattened vector.
     pooled = jnp.stack([jnp.max(every, axis=1), jnp.mean(every, axis=1)], axis=-1).reshape(every.shape[0], -1)
     pooled = pooled * params.pool_affine[0] + params.pool_affine[1]

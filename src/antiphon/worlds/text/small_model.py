@@ -1,5 +1,6 @@
 """A small decoder from nothing: sizes for a number of weights, and a tokenizer trained on the data."""
 
+import re
 from collections.abc import Iterable
 
 import jax
@@ -38,6 +39,18 @@ def sizes_for(weights: int, vocabulary: int, context: int) -> Llama:
             "ask for another size, as in new:4m, or another vocabulary",
         )
     return found
+
+
+def weights_named(name: str) -> int:
+    """The number of weights in ``new:4m``, ``new:300k``.
+
+    Raises:
+        UserError: there is none.
+    """
+    match = re.fullmatch(r"new:(\d+(?:\.\d+)?)([km])", name.lower())
+    if match is None:
+        raise UserError("model", f"{name} is no size of a new model", "write one such as new:4m or new:300k")
+    return int(float(match[1]) * {"k": 1e3, "m": 1e6}[match[2]])
 
 
 def weight_count(config: Llama) -> int:

@@ -1,0 +1,288 @@
+"""A task's teacher, starts and students: how they are made, and what their texts are worth."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from antiphon.methods.gkd import GKD, GKDState
+from antiphon.methods.sft import SFT, SFTBatch, SFTState
+from antiphon.nets.llama import LlamaParams
+from antiphon.nets.llama_decoding import Prompts
+from antiphon.nets.llama_policy import LlamaPolicy
+from antiphon.nets.llama_sampling import Decoding
+from antiphon.objectives.distillation import TokenDivergence
+from antiphon.studies.gkd.arms import Arm, slug
+from antiphon.studies.gkd_text.config import Config, Sizes
+from antiphon.studies.gkd_text.tasks import Task
+from antiphon.train.fit import fit
+from antiphon.train.pieces import done_once
+from antiphon.train.progress import say
+from antiphon.train.run_directory import RunDirectory
+from antiphon.worlds.text.examples import Answers, Examples, rows_of_step, tokenise
+from antiphon.worlds.text.model import TextModel
+from antiphon.worlds.text.records import Records
+from antiphon.worlds.text.small_model import new_model, train_tokenizer, weights_named
+from antiphon.worlds.text.tokenizer import Tokenizer, load_tokenizer
+
+_DECAY = 0.1
+_PIECE = 100  # prompts that are answered at a time, so that one compiled program does for all
+_WRITE = jax.jit(
+    lambda policy, params, key, prompts, temperature: policy.sample(
+        params, key, prompts, temperature=temperature
+    ),
+    static_argnums=0,
+)
+
+
+class TextScore(NamedTuple):
+    """What the texts for the test rows are worth, 0 to 100.
+
+    Attributes:
+        greedy: each token the likeliest.
+        sampled: drawn at temperature 1.
+    """
+
+    greedy: float
+    sampled: float
+
+
+@dataclass(frozen=True, eq=False)
+class Lab:
+    """Everything of one task.
+
+    Attributes:
+        config: sizes.
+        task: what is to be written.
+        run: where trainings are kept.
+        train: rows to learn from.
+        test: rows to be judged on.
+        begun: starts so far, by number.
+    """
+
+    config: Config
+    task: Task
+    run: RunDirectory
+    train: Records
+    test: Records
+    begun: dict[int, LlamaParams] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of this task's networks and trainings."""
+        return self.task.sizes(self.config)
+
+    @cached_property
+    def beginning(self) -> TextModel:
+        """The teacher before it has learnt anything of the task; its tokenizer is everybody's."""
+        sizes = self.sizes
+        if not sizes.teacher.startswith("new:"):
+            return TextModel.load(sizes.teacher)
+        folder = self.run.path / "tokenizers" / self.task.name
+        if (folder / "tokenizer_config.json").is_file():
+            tokenizer = load_tokenizer(folder)
+        else:
+            texts = (f"{record.prompt}{record.completion}" for record in self.train.good)
+            tokenizer = train_tokenizer(texts, sizes.vocabulary)
+            folder.mkdir(parents=True, exist_ok=True)
+            tokenizer.save(folder)
+        return self._new(sizes.teacher, tokenizer, 0)
+
+    @cached_property
+    def teacher(self) -> LlamaParams:
+        """The teacher's weights."""
+        sizes = self.sizes
+        method = self._tuning(self.teacher_policy, sizes.teacher_rate, sizes.teacher_steps)
+        rows = self._head(self.lessons, sizes.teacher_rows)
+        state = self._fit("teacher", _tune, method.init(self.beginning.params), rows, method, method.steps, 0)
+        return state.params
+
+    @cached_property
+    def teacher_policy(self) -> LlamaPolicy:
+        """The teacher without its weights."""
+        return LlamaPolicy(self.beginning.config, self._decoding)
+
+    @cached_property
+    def student_policy(self) -> LlamaPolicy:
+        """A student without its weights."""
+        return LlamaPolicy(self._new(self.sizes.student, self.beginning.tokenizer, 0).config, self._decoding)
+
+    @cached_property
+    def lessons(self) -> Examples:
+        """Rows to learn from, as tokens."""
+        return self._tokens(self.train)
+
+    @cached_property
+    def exams(self) -> Examples:
+        """The first so many rows to be judged on, as tokens."""
+        return self._head(self._tokens(self.test), self.config.judged)
+
+    def score(self, policy: LlamaPolicy, params: LlamaParams) -> TextScore:
+        """Marks on the rows to be judged on."""
+        wanted = {record.line: (record.completion or "").strip() for record in self.test.good}
+        references = [wanted[int(line)] for line in self.exams.lines]
+        marks = []
+        for temperature in (0.0, 1.0):
+            tokens = self._written(policy, params, self.exams, temperature)
+            marks.append(self.task.measure(self.texts(tokens), references))
+        return TextScore(*marks)
+
+    def texts(self, tokens: np.ndarray) -> list[str]:
+        """Completions as people read them."""
+        stop, pad = self.beginning.tokenizer.stop, self.beginning.tokenizer.pad
+        ended = [[int(token) for token in row if token not in (*stop, pad)] for row in tokens]
+        return [self.beginning.tokenizer.decode(row).strip() for row in ended]
+
+    def start(self, number: int) -> LlamaParams:
+        """A student fine-tuned on its rows: where every distillation begins."""
+        if number not in self.begun:
+            sizes = self.sizes
+            method = self._tuning(self.student_policy, sizes.start_rate, sizes.start_steps)
+            state = method.init(self._new(sizes.student, self.beginning.tokenizer, 1 + number).params)
+            rows = self._head(self.lessons, sizes.rows)
+            name, seed = f"start-{number}", 1 + number
+            self.begun[number] = self._fit(name, _tune, state, rows, method, method.steps, seed).params
+        return self.begun[number]
+
+    def arm(self, arm: Arm, number: int) -> TextScore:
+        """The score of one arm from one start."""
+
+        def make() -> dict[str, float]:
+            name = f"{arm.name}-{number}"
+            score = self.score(self.student_policy, self._trained(arm, number, name))._asdict()
+            # The score is what is kept; weights and moments of every student would fill a disk.
+            shutil.rmtree(self.run.checkpoints / self._place(name), ignore_errors=True)
+            return score
+
+        kept = done_once(self.run, f"{self.task.name}/{number}/{slug(arm.name)}", make)
+        return TextScore(float(kept["greedy"]), float(kept["sampled"]))
+
+    def scored(self, name: str, policy: LlamaPolicy, params: Callable[[], LlamaParams]) -> TextScore:
+        """The score of a network that is kept, found once."""
+        kept = done_once(self.run, f"{self.task.name}/{name}", lambda: self.score(policy, params())._asdict())
+        return TextScore(float(kept["greedy"]), float(kept["sampled"]))
+
+    def _trained(self, arm: Arm, number: int, name: str) -> LlamaParams:
+        sizes, rows = self.sizes, self._head(self.lessons, self.sizes.rows)
+        steps, begin = round(sizes.steps * arm.stretch), self.start(number)
+        if arm.written == "teacher":
+            rows = self._answered_by_teacher(rows)
+        if arm.kind is None:
+            tuning = self._tuning(self.student_policy, sizes.rate, steps)
+            return self._fit(name, _tune, tuning.init(begin), rows, tuning, steps, 100 + number).params
+        method = GKD(
+            self.student_policy, self.teacher_policy, on_policy=arm.on_policy,
+            divergence=TokenDivergence(arm.kind, arm.beta), chosen=self.student_policy.chosen,
+            learning_rate=sizes.rate, steps=steps, warmup=min(100, steps // 4), weight_decay=_DECAY,
+        )  # fmt: skip
+        fixed = (method, self.teacher)
+        return self._fit(name, _distil, method.init(begin, ()), rows, fixed, steps, 100 + number).params
+
+    def _answered_by_teacher(self, rows: Examples) -> Examples:
+        """The same prompts with what the teacher draws for them at temperature 1."""
+        kept = done_once(
+            self.run, f"{self.task.name}/teacher-writes",
+            lambda: {"tokens": self._written(self.teacher_policy, self.teacher, rows, 1.0)},
+        )  # fmt: skip
+        tokens = kept["tokens"].astype(np.int32)
+        mask = self.student_policy.chosen(rows.prompts, jnp.asarray(tokens))
+        return replace(rows, answers=Answers(tokens, np.asarray(mask, np.float32)))
+
+    def _written(
+        self, policy: LlamaPolicy, params: LlamaParams, rows: Examples, temperature: float
+    ) -> np.ndarray:
+        """A completion of every prompt, the last piece filled up with prompts that are thrown away."""
+        prompts, length = (np.asarray(leaf) for leaf in rows.prompts)
+        made = []
+        for at in range(0, len(rows), _PIECE):
+            places = np.minimum(np.arange(at, at + _PIECE), len(rows) - 1)
+            key = jax.random.fold_in(jax.random.key(self.config.seed), at)
+            context = Prompts(jnp.asarray(prompts[places]), jnp.asarray(length[places]))
+            made.append(np.asarray(_WRITE(policy, params, key, context, temperature)))
+        return np.concatenate(made)[: len(rows)]
+
+    def _fit(
+        self,
+        name: str,
+        step: Callable[..., Any],
+        state: Any,
+        rows: Examples,
+        fixed: Any,
+        steps: int,
+        seed: int,
+    ) -> Any:
+        """A training, on batches of rows; one that is finished is read back."""
+        which = rows_of_step(len(rows), self.sizes.batch, seed + 1000 * self.config.seed)
+        answers = rows.answers
+        assert answers is not None
+
+        def batches(number: int) -> SFTBatch:
+            at = which(number)
+            prompts = Prompts(*(np.asarray(leaf)[at] for leaf in rows.prompts))  # pyright: ignore[reportArgumentType]
+            return SFTBatch(answers.tokens[at], prompts, answers.mask[at])  # pyright: ignore[reportArgumentType]
+
+        key = jax.random.fold_in(jax.random.key(self.config.seed), seed)
+        return fit(
+            step, state, steps=steps, key=key, batches=batches, fixed=fixed, chunk=20, run=self.run,
+            name=self._place(name), checkpoint_every=10, log_every=10, keep=1,
+        )  # fmt: skip
+
+    def _place(self, name: str) -> str:
+        return f"{self.task.name}-{slug(name)}"
+
+    def _tuning(self, policy: LlamaPolicy, rate: float, steps: int) -> SFT:
+        return SFT(
+            policy, learning_rate=rate, steps=steps, warmup=min(100, steps // 4), final=0.05,
+            weight_decay=_DECAY,
+        )  # fmt: skip
+
+    @property
+    def _decoding(self) -> Decoding:
+        tokenizer = self.beginning.tokenizer
+        return Decoding(self.sizes.new_tokens, tokenizer.stop, tokenizer.pad)
+
+    def _new(self, name: str, tokenizer: Tokenizer, seed: int) -> TextModel:
+        context = self.sizes.prompt_tokens + self.sizes.new_tokens
+        return new_model(
+            name, weights_named(name), tokenizer, context=context, seed=1000 * self.config.seed + seed
+        )
+
+    def _tokens(self, records: Records) -> Examples:
+        sizes = self.sizes
+        found = tokenise(
+            records, self.beginning.tokenizer, sizes.prompt_tokens + sizes.new_tokens, answers=True,
+            new_tokens=sizes.new_tokens, prompt_tokens=sizes.prompt_tokens, plain=True, sampled=True,
+        )  # fmt: skip
+        if found.bad:
+            say(f"{records.path}: {len(found.bad)} of {len(records.good)} rows are too long and left out")
+        return found
+
+    @staticmethod
+    def _head(rows: Examples, count: int) -> Examples:
+        """The first so many rows, all for 0."""
+        if not count or count >= len(rows):
+            return rows
+        prompts = Prompts(*(leaf[:count] for leaf in rows.prompts))
+        assert rows.answers is not None
+        answers = Answers(rows.answers.tokens[:count], rows.answers.mask[:count])
+        return replace(rows, prompts=prompts, answers=answers, lines=rows.lines[:count])
+
+
+def _tune(state: SFTState, batch: SFTBatch, key: PRNGKeyArray, method: SFT) -> tuple[SFTState, Any]:
+    """The method is an argument, so that trainings that differ in a number share a compiled program."""
+    return method.step(state, batch, key)
+
+
+def _distil(
+    state: GKDState, batch: SFTBatch, key: PRNGKeyArray, fixed: tuple[GKD, LlamaParams]
+) -> tuple[GKDState, dict[str, Array]]:
+    """The teacher is an argument too, so that no checkpoint holds it."""
+    method, teacher = fixed
+    state, metrics = method.step(state._replace(teacher=teacher), batch, key)
+    return state._replace(teacher=()), metrics

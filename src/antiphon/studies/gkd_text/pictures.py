@@ -1,0 +1,48 @@
+"""What the report shows."""
+
+from collections.abc import Sequence
+
+from antiphon.core import statistics
+from antiphon.studies.gkd_text.findings import Found
+from antiphon.train.media import Figure, Media, Series, Table
+
+_STORY = (
+    "Small students have learnt to write from few examples; a larger teacher, which has seen more of "
+    "them, then says at every word what it would have written: in the texts of those examples "
+    "(supervised), or in whatever the student itself writes (on-policy). Everybody then writes texts "
+    "for reports, descriptions or sentences that nobody has seen, and these are compared with the texts "
+    "that people wrote for them."
+)
+
+
+def picture(found: Sequence[Found]) -> Media:
+    """Figures and tables."""
+    return Media(_STORY, tuple(map(_gains, found)), tables=tuple(map(_table, found)))
+
+
+def _gains(found: Found) -> Figure:
+    names = tuple(found.arms)
+    series = []
+    for label, sampled in (("greedy", False), ("temperature 1", True)):
+        gains = [statistics.mean(found.gain(name, sampled=sampled)) for name in names]
+        several = gains if gains[0].n > 1 else []
+        low, high = tuple(one.low for one in several), tuple(one.high for one in several)
+        series.append(Series(label, names, tuple(one.estimate for one in gains), low, high))
+    count = len(found.starts)
+    return Figure(
+        f"Gain over the start: {found.task.name}", "students", f"{found.task.unit}, points", tuple(series),
+        "bar",
+        note="One start." if count == 1 else f"Means over {count} starts with 95 % intervals.",
+    )  # fmt: skip
+
+
+def _table(found: Found) -> Table:
+    rows = [("teacher", found.teacher.greedy, found.teacher.sampled, "")]
+    for name, scores in (("start", found.starts), *found.arms.items()):
+        greedy, sampled = ([score[i] for _, score in sorted(scores.items())] for i in (0, 1))
+        each = ", ".join(f"{value:.2f}" for value in greedy)
+        rows.append((name, sum(greedy) / len(greedy), sum(sampled) / len(sampled), each))
+    return Table(
+        f"{found.task.unit} of {found.task.name}", ("", "greedy", "temperature 1", "greedy, each start"),
+        tuple(rows),
+    )  # fmt: skip
