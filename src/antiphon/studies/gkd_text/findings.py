@@ -25,12 +25,14 @@ class Found:
     Attributes:
         task: it.
         teacher: the teacher's score.
+        wanted: what people wrote for the rows whose texts are shown.
         starts: scores of the starts by number.
         arms: ``{arm: {start: score}}``.
     """
 
     task: Task
     teacher: TextScore
+    wanted: tuple[str, ...] = ()
     starts: dict[int, TextScore] = field(default_factory=dict)
     arms: dict[str, dict[int, TextScore]] = field(default_factory=dict)
 
@@ -38,7 +40,8 @@ class Found:
         """Score less the start's, for every start."""
         return np.array(
             [
-                score[int(sampled)] - self.starts[number][int(sampled)]
+                (score.sampled if sampled else score.greedy)
+                - (self.starts[number].sampled if sampled else self.starts[number].greedy)
                 for number, score in sorted(self.arms[arm].items())
             ]
         )

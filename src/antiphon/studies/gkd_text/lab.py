@@ -31,6 +31,9 @@ from antiphon.worlds.text.records import Records
 from antiphon.worlds.text.small_model import new_model, train_tokenizer, weights_named
 from antiphon.worlds.text.tokenizer import Tokenizer, load_tokenizer
 
+SHOWN = 5
+"""Rows whose texts the report holds."""
+
 _DECAY = 0.1
 _PIECE = 100  # prompts that are answered at a time, so that one compiled program does for all
 _WRITE = jax.jit(
@@ -47,10 +50,12 @@ class TextScore(NamedTuple):
     Attributes:
         greedy: each token the likeliest.
         sampled: drawn at temperature 1.
+        shown: the likeliest texts for the first few rows.
     """
 
     greedy: float
     sampled: float
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +130,18 @@ class Lab:
 
     def score(self, policy: LlamaPolicy, params: LlamaParams) -> TextScore:
         """Marks on the rows to be judged on."""
-        wanted = {record.line: (record.completion or "").strip() for record in self.test.good}
-        references = [wanted[int(line)] for line in self.exams.lines]
-        marks = []
-        for temperature in (0.0, 1.0):
-            tokens = self._written(policy, params, self.exams, temperature)
-            marks.append(self.task.measure(self.texts(tokens), references))
-        return TextScore(*marks)
+        wanted = self.wanted
+        greedy, sampled = (
+            self.texts(self._written(policy, params, self.exams, temperature)) for temperature in (0.0, 1.0)
+        )
+        marks = [self.task.measure(texts, wanted) for texts in (greedy, sampled)]
+        return TextScore(*marks, tuple(greedy[:SHOWN]))
+
+    @property
+    def wanted(self) -> list[str]:
+        """What people wrote for the rows to be judged on."""
+        texts = {record.line: (record.completion or "").strip() for record in self.test.good}
+        return [texts[int(line)] for line in self.exams.lines]
 
     def texts(self, tokens: np.ndarray) -> list[str]:
         """Completions as people read them."""
@@ -152,21 +162,23 @@ class Lab:
 
     def arm(self, arm: Arm, number: int) -> TextScore:
         """The score of one arm from one start."""
-
-        def make() -> dict[str, float]:
-            name = f"{arm.name}-{number}"
-            score = self.score(self.student_policy, self._trained(arm, number, name))._asdict()
-            # The score is what is kept; weights and moments of every student would fill a disk.
-            shutil.rmtree(self.run.checkpoints / self._place(name), ignore_errors=True)
-            return score
-
-        kept = done_once(self.run, f"{self.task.name}/{number}/{slug(arm.name)}", make)
-        return TextScore(float(kept["greedy"]), float(kept["sampled"]))
+        name = f"{arm.name}-{number}"
+        score = self.scored(
+            f"{number}/{slug(arm.name)}", self.student_policy, lambda: self._trained(arm, number, name)
+        )
+        # The score is what is kept; weights and moments of every student would fill a disk.
+        shutil.rmtree(self.run.checkpoints / self._place(name), ignore_errors=True)
+        return score
 
     def scored(self, name: str, policy: LlamaPolicy, params: Callable[[], LlamaParams]) -> TextScore:
-        """The score of a network that is kept, found once."""
-        kept = done_once(self.run, f"{self.task.name}/{name}", lambda: self.score(policy, params())._asdict())
-        return TextScore(float(kept["greedy"]), float(kept["sampled"]))
+        """The score of a network, which is made and judged once."""
+
+        def make() -> dict[str, np.ndarray]:
+            score = self.score(policy, params())
+            return {part: np.asarray(value) for part, value in score._asdict().items()}
+
+        kept = done_once(self.run, f"{self.task.name}/{name}", make)
+        return TextScore(float(kept["greedy"]), float(kept["sampled"]), tuple(map(str, kept["shown"])))
 
     def _trained(self, arm: Arm, number: int, name: str) -> LlamaParams:
         sizes, rows = self.sizes, self._head(self.lessons, self.sizes.rows)

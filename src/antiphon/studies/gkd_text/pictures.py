@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from antiphon.core import statistics
+from antiphon.studies.gkd.arms import ON_POLICY, SUPERVISED
 from antiphon.studies.gkd_text.findings import Found
 from antiphon.train.media import Figure, Media, Series, Table
 
@@ -17,7 +18,11 @@ _STORY = (
 
 def picture(found: Sequence[Found]) -> Media:
     """Figures and tables."""
-    return Media(_STORY, tuple(map(_gains, found)), tables=tuple(map(_table, found)))
+    return Media(
+        _STORY,
+        tuple(map(_gains, found)),
+        tables=tuple(table for one in found for table in (_table(one), _texts(one))),
+    )
 
 
 def _gains(found: Found) -> Figure:
@@ -39,10 +44,22 @@ def _gains(found: Found) -> Figure:
 def _table(found: Found) -> Table:
     rows = [("teacher", found.teacher.greedy, found.teacher.sampled, "")]
     for name, scores in (("start", found.starts), *found.arms.items()):
-        greedy, sampled = ([score[i] for _, score in sorted(scores.items())] for i in (0, 1))
+        greedy, sampled = (
+            [getattr(score, how) for _, score in sorted(scores.items())] for how in ("greedy", "sampled")
+        )
         each = ", ".join(f"{value:.2f}" for value in greedy)
         rows.append((name, sum(greedy) / len(greedy), sum(sampled) / len(sampled), each))
     return Table(
         f"{found.task.unit} of {found.task.name}", ("", "greedy", "temperature 1", "greedy, each start"),
         tuple(rows),
     )  # fmt: skip
+
+
+def _texts(found: Found) -> Table:
+    """What the first start and its students write."""
+    first = min(found.starts)
+    arms = {name: found.arms[name][first] for name in (SUPERVISED.name, ON_POLICY.name)}
+    writers = {"teacher": found.teacher, "start": found.starts[first], **arms}
+    columns = ("wanted", *writers)
+    rows = zip(found.wanted, *(writer.shown for writer in writers.values()), strict=True)
+    return Table(f"{found.task.name.capitalize()} that they write", columns, tuple(rows))

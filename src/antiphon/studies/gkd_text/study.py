@@ -12,7 +12,7 @@ from antiphon.studies.gkd.arms import (
 )
 from antiphon.studies.gkd_text.config import Config
 from antiphon.studies.gkd_text.findings import Found, read_off
-from antiphon.studies.gkd_text.lab import Lab
+from antiphon.studies.gkd_text.lab import SHOWN, Lab
 from antiphon.studies.gkd_text.pictures import picture
 from antiphon.studies.gkd_text.tasks import Task, asked
 from antiphon.train.findings import Finding
@@ -38,7 +38,7 @@ def run(config: Config, run: RunDirectory) -> list[Finding]:
 def _measured(config: Config, task: Task, lab: Lab) -> Found:
     """Every arm from every start."""
     teacher = lab.scored("teacher", lab.teacher_policy, lambda: lab.teacher)
-    found = Found(task, teacher)
+    found = Found(task, teacher, tuple(lab.wanted[:SHOWN]))
     for number in range(config.starts):
         start = lab.scored(f"{number}/start", lab.student_policy, lambda number=number: lab.start(number))
         found.starts[number] = start
