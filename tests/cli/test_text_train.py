@@ -229,7 +229,6 @@ def test_what_is_not_finite_names_its_batch_and_keeps_the_last_good_weights(type
             "tokenizer",
             "different tokenizers",
         ),
-        (["gkd", "--data", "rows.jsonl", "--tokens", "4", "--microbatch", "2"], "usage", "no --microbatch"),
         (["nash-md", "--data", "rows.jsonl", "--tokens", "4"], "usage", "no --preference"),
         (["nash-md", "--data", "rows.jsonl", "--tokens", "99"], "data", "exceeds the context of 48"),
         (["nash-md", "--data", "rows.jsonl", "--tokens", "4", "--preference", "x"], "judge", "x is no judge"),

@@ -94,6 +94,22 @@ def test_pieces_change_nothing(top_k):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("settings", [
+    {"on_policy": 0.0}, {"on_policy": 0.0, "reduction": "token"},
+    {"reward": lambda context, tokens: tokens[:, 0] * 1.0, "alpha": 0.3, "group": 2},
+])  # fmt: skip
+def test_microbatches_are_the_whole_batch_whatever_counts_in_each(settings):
+    found = []
+    for microbatch in (None, 4, 1):
+        method = GKD(MODEL, MODEL, warmup=0, microbatch=microbatch, **settings)
+        found.append(jax.jit(method.step)(method.init(STUDENT, TEACHER), BATCH, jax.random.key(0)))
+    assert np.abs(found[0][0].params - STUDENT).max() > 1e-4
+    for state, metrics in found[1:]:
+        np.testing.assert_allclose(state.params, found[0][0].params, rtol=1e-4, atol=1e-6)
+        for name, value in metrics.items():
+            np.testing.assert_allclose(value, found[0][1][name], rtol=1e-5)
+
+
 def test_the_student_becomes_the_teacher_on_its_own_completions():
     method = GKD(MODEL, MODEL, learning_rate=0.1, steps=300, weight_decay=0.0)
 
@@ -150,6 +166,7 @@ def test_what_does_not_fit_is_refused():
         ({"on_policy": 1.5}, r"on_policy is 1\.5"),
         ({"alpha": -0.1}, r"alpha is -0\.1"),
         ({"reward": lambda c, t: t, "group": 1}, "group is 1"),
+        ({"microbatch": 0}, "microbatch=0"),
     ):
         with pytest.raises(UserError, match=said):
             GKD(MODEL, MODEL, **wrong)

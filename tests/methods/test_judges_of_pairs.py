@@ -1,5 +1,7 @@
 """Reward and preference models on tables, where the best fit is known, and as decoders."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,3 +116,23 @@ def test_a_decoder_learns_which_die_shows_more():
 def test_no_steps_are_refused(method):
     with pytest.raises(UserError, match="0 steps"):
         method(lambda *_: 0.0, steps=0)
+
+
+@pytest.mark.parametrize("method", [
+    RewardModel(lambda r, _, y: r[0, y], learning_rate=0.1),
+    PreferenceModel(lambda f, _, a, b: f[a, b], learning_rate=0.1),
+])  # fmt: skip
+def test_microbatches_are_the_whole_batch(method):
+    start = jnp.asarray(np.random.default_rng(0).normal(size=(ANSWERS, ANSWERS)), jnp.float32)
+    pairs = every_pair(random_table(2, ANSWERS))
+    found = []
+    for microbatch in (None, 4, 3):  # 16 pairs in pieces of at most 3 are pieces of 2
+        cut = replace(method, microbatch=microbatch, warmup=0)
+        found.append(jax.jit(cut.step)(cut.init(start), pairs, jax.random.key(0)))
+    assert np.abs(found[0][0].params - start).max() > 1e-3
+    for state, metrics in found[1:]:
+        np.testing.assert_allclose(state.params, found[0][0].params, rtol=1e-4, atol=1e-6)
+        for name, value in metrics.items():
+            np.testing.assert_allclose(value, found[0][1][name], rtol=1e-5)
+    with pytest.raises(UserError, match="microbatch=0"):
+        replace(method, microbatch=0)

@@ -9,6 +9,7 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from antiphon.feedback.pairs import Pairs
+from antiphon.methods.microbatches import mean_over_microbatches, number_of_pieces
 from antiphon.objectives.preferences import comparison_loss
 
 LogOdds = Callable[[PyTree, PyTree, PyTree, PyTree], Float[Array, " B"]]
@@ -23,18 +24,35 @@ class JudgeState(NamedTuple):
 
 
 def comparison_step(
-    log_odds: LogOdds, optimiser: optax.GradientTransformation, state: JudgeState, pairs: Pairs
+    log_odds: LogOdds,
+    optimiser: optax.GradientTransformation,
+    state: JudgeState,
+    pairs: Pairs,
+    microbatch: int | None = None,
 ) -> tuple[JudgeState, dict[str, Float[Array, ""]]]:
     """One step down the cross-entropy of who is preferred.
 
     Metrics: ``loss``, nats; ``accuracy``, see :func:`agreement`.
+
+    Args:
+        log_odds: what is fitted.
+        optimiser: how.
+        state: before the step.
+        pairs: the batch.
+        microbatch: pairs whose gradient is taken at once, at most, None for all; the step is that of the
+            whole batch.
     """
 
-    def loss_of(params: PyTree) -> tuple[Array, Array]:
-        odds = log_odds(params, pairs.context, pairs.first, pairs.second)
-        return comparison_loss(odds, pairs.preferred), agreement(odds, pairs.preferred)
+    def loss_of(params: PyTree, piece: Pairs) -> tuple[Array, Array]:
+        odds = log_odds(params, piece.context, piece.first, piece.second)
+        return comparison_loss(odds, piece.preferred), agreement(odds, piece.preferred)
 
-    (loss, accuracy), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    def gradient_of(piece: Pairs) -> tuple[tuple[Array, Array], PyTree]:
+        return jax.value_and_grad(loss_of, has_aux=True)(state.params, piece)
+
+    count = len(pairs.preferred)
+    pieces = number_of_pieces(count, microbatch or count)
+    (loss, accuracy), gradient = mean_over_microbatches(gradient_of, pairs, pieces)
     updates, moments = optimiser.update(gradient, state.optimiser, state.params)
     new = JudgeState(optax.apply_updates(state.params, updates), moments)
     return new, {"loss": loss, "accuracy": accuracy}

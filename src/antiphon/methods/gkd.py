@@ -21,13 +21,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Shaped
 
 from antiphon.core.errors import UserError
 from antiphon.core.indexing import pick
+from antiphon.methods.microbatches import check_microbatch, mean_over_microbatches, number_of_pieces
 from antiphon.methods.sft import SFT, SFTBatch
 from antiphon.nets.sequence_model import Context, SequenceModel
 from antiphon.objectives.distillation import (
     Reduction,
     TokenDivergence,
     in_chunks,
-    reduce_tokens,
+    token_weights,
     top_k_divergence,
 )
 from antiphon.objectives.policy_gradient import leave_one_out
@@ -50,6 +51,24 @@ class HeadedModel(Protocol):
     def head(self, params: PyTree, states: Float[Array, "*B d"]) -> Float[Array, "*B V"]:
         """Scores from :meth:`states`."""
         ...
+
+
+class _Lesson(NamedTuple):
+    """Completions to learn from, and what each of them counts.
+
+    Attributes:
+        tokens: ``[B, T]``.
+        context: their prompts.
+        mask: 1 on tokens that count, ``[B, T]``.
+        weight: of the divergence at every token, ``[B, T]``; all of a batch sum to one.
+        advantage: of the reward, ``[B]``; 0 without one.
+    """
+
+    tokens: Array
+    context: Context
+    mask: Array
+    weight: Array
+    advantage: Array
 
 
 class GKDState(NamedTuple):
@@ -82,6 +101,8 @@ class GKD:
             must come in such groups.
         top_k: look at the teacher's so many likeliest tokens and the rest as one; None for all.
         chunk: tokens whose scores exist at a time, for models with ``states`` and ``head``; None for all.
+        microbatch: completions whose gradient is taken at once, at most, None for all; the step is that of
+            the whole batch.
         learning_rate: peak of AdamW with warm-up and cosine, see :class:`~antiphon.methods.sft.SFT`.
         steps: length of the schedule.
         warmup: steps of linear warm-up.
@@ -90,7 +111,7 @@ class GKD:
 
     Raises:
         UserError: a share outside [0, 1]; a reward with fewer than two completions to compare; chunks of
-            models that give their scores at once only.
+            models that give their scores at once only; a microbatch of none.
     """
 
     student: SequenceModel = field(metadata={"static": True})
@@ -105,6 +126,7 @@ class GKD:
     group: int = field(default=4, metadata={"static": True})
     top_k: int | None = field(default=None, metadata={"static": True})
     chunk: int | None = field(default=None, metadata={"static": True})
+    microbatch: int | None = field(default=None, metadata={"static": True})
     learning_rate: float | Float[Array, ""] = 1e-3
     steps: int = field(default=1000, metadata={"static": True})
     warmup: int = field(default=100, metadata={"static": True})
@@ -118,6 +140,7 @@ class GKD:
                 raise UserError("field", f"{name} is {value}, outside [0, 1]", "give a share from 0 to 1")
         if self.reward is not None and self.group < 2:
             raise UserError("field", f"group is {self.group}", "compare two completions of a prompt or more")
+        check_microbatch(self.microbatch)
         both = isinstance(self.student, HeadedModel) and isinstance(self.teacher, HeadedModel)
         if self.chunk is not None and not both:
             raise UserError(
@@ -156,12 +179,20 @@ class GKD:
 
         tokens, mask = jax.lax.cond(own, write, lambda: given)
 
-        def loss_of(params: PyTree) -> tuple[Array, dict[str, Array]]:
-            return self.loss(params, state.teacher, tokens, batch.context, mask)
+        lesson, metrics = self._lesson(tokens, batch.context, mask)
+        pieces = number_of_pieces(len(tokens), self.microbatch or len(tokens))
+        # The mean over pieces divides by their number.
+        lesson = lesson._replace(weight=lesson.weight * pieces)
 
-        (_, metrics), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        def gradient_of(piece: _Lesson) -> tuple[tuple[Array, Array], PyTree]:
+            return jax.value_and_grad(self._of_lesson, has_aux=True)(state.params, state.teacher, piece)
+
+        (_, divergence), gradient = mean_over_microbatches(gradient_of, lesson, pieces)
         updates, optimiser = self._schedule().optimiser().update(gradient, state.optimiser, state.params)
-        metrics |= {"on_policy": own.astype(jnp.float32), "length": jnp.mean(jnp.sum(mask, axis=1))}
+        metrics |= {
+            "divergence": divergence, "on_policy": own.astype(jnp.float32),
+            "length": jnp.mean(jnp.sum(mask, axis=1)),
+        }  # fmt: skip
         return GKDState(optax.apply_updates(state.params, updates), state.teacher, optimiser), metrics
 
     def loss(
@@ -177,17 +208,32 @@ class GKD:
         With a reward: α D − (1 − α)(1/B) Σ_b (r_b − baseline_b) Σ_t log Q(y_t|…), whose gradient on the
         student's own completions estimates that of −[(1 − α) E[r] − α D].
         """
-        apart = self.per_token(params, teacher, tokens, context)
-        divergence = reduce_tokens(apart, mask, self.reduction)
+        lesson, metrics = self._lesson(tokens, context, mask)
+        loss, divergence = self._of_lesson(params, teacher, lesson)
+        return loss, {"divergence": divergence, **metrics}
+
+    def _lesson(
+        self, tokens: Int[Array, "B T"], context: Context, mask: Shaped[Array, "B T"]
+    ) -> tuple[_Lesson, dict[str, Array]]:
+        """What depends on the whole batch and on no weight, with its metrics."""
+        weight = token_weights(mask, self.reduction)
         if self.reward is None:
-            return divergence, {"divergence": divergence}
+            return _Lesson(tokens, context, mask, weight, jnp.zeros(len(tokens))), {}
         worth = jax.lax.stop_gradient(self.reward(context, tokens))
         advantage = leave_one_out(worth.reshape(-1, self.group)).reshape(-1)
-        logits = self.student.logits(params, tokens, context).astype(jnp.float32)
-        log_q = pick(logits, tokens) - jax.nn.logsumexp(logits, axis=-1)
-        said = jnp.sum(jnp.where(mask > 0, log_q, 0.0), axis=1)
-        loss = self.alpha * divergence - (1.0 - self.alpha) * jnp.mean(advantage * said)
-        return loss, {"divergence": divergence, "reward": jnp.mean(worth)}
+        return _Lesson(tokens, context, mask, weight, advantage), {"reward": jnp.mean(worth)}
+
+    def _of_lesson(self, params: PyTree, teacher: PyTree, lesson: _Lesson) -> tuple[Array, Array]:
+        """Loss and divergence."""
+        apart = self.per_token(params, teacher, lesson.tokens, lesson.context)
+        divergence = jnp.sum(jnp.where(lesson.mask > 0, apart * lesson.weight, 0.0))
+        if self.reward is None:
+            return divergence, divergence
+        logits = self.student.logits(params, lesson.tokens, lesson.context).astype(jnp.float32)
+        log_q = pick(logits, lesson.tokens) - jax.nn.logsumexp(logits, axis=-1)
+        said = jnp.sum(jnp.where(lesson.mask > 0, log_q, 0.0), axis=1)
+        gained = jnp.mean(lesson.advantage * said)
+        return self.alpha * divergence - (1.0 - self.alpha) * gained, divergence
 
     def per_token(
         self, params: PyTree, teacher: PyTree, tokens: Int[Array, "B T"], context: Context

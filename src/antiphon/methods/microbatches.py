@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from antiphon.core import trees
+from antiphon.core.errors import UserError
 
 Result = TypeVar("Result")
 
@@ -38,3 +39,13 @@ def number_of_pieces(count: int, most: int) -> int:
     Six in pieces of at most four make two of three.
     """
     return next(pieces for pieces in range(1, count + 1) if count % pieces == 0 and count // pieces <= most)
+
+
+def check_microbatch(most: int | None) -> None:
+    """Refuse pieces of nothing; None stands for the whole batch.
+
+    Raises:
+        UserError: fewer than one.
+    """
+    if most is not None and most < 1:
+        raise UserError("config", f"microbatch={most}", "give at least 1, or None for the whole batch")

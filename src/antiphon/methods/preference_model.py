@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from antiphon.core.errors import UserError
 from antiphon.feedback.pairs import Pairs
 from antiphon.methods.comparison_fitting import JudgeState, LogOdds, comparison_step
+from antiphon.methods.microbatches import check_microbatch
 from antiphon.methods.optimisers import warm_and_cool
 
 
@@ -29,9 +30,10 @@ class PreferenceModel:
         warmup: steps of linear warm-up, at most a tenth of ``steps``.
         weight_decay: on matrices.
         clip: bound on the gradient's norm.
+        microbatch: pairs whose gradient is taken at once, at most; None for all.
 
     Raises:
-        UserError: fewer than one step.
+        UserError: fewer than one step, or pairs at once.
 
     Source: arXiv 2312.00886, section 3 and its preference model.
     Differs from the paper: there a language model is asked which of two answers is better and the log-odds of
@@ -44,10 +46,12 @@ class PreferenceModel:
     warmup: int = field(default=50, metadata={"static": True})
     weight_decay: float = 0.01
     clip: float = 1.0
+    microbatch: int | None = field(default=None, metadata={"static": True})
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UserError("config", f"a preference model of {self.steps} steps", "give at least 1")
+        check_microbatch(self.microbatch)
 
     def log_odds(self, params: PyTree, context: PyTree, first: PyTree, second: PyTree) -> Float[Array, " B"]:
         """f(x, y, y') − f(x, y', y)."""
@@ -62,7 +66,7 @@ class PreferenceModel:
     ) -> tuple[JudgeState, dict[str, Float[Array, ""]]]:
         """One update; metrics ``loss`` (nats) and ``accuracy`` (share of pairs judged as they were)."""
         del key
-        return comparison_step(self.log_odds, self._optimiser(), state, pairs)
+        return comparison_step(self.log_odds, self._optimiser(), state, pairs, self.microbatch)
 
     def _optimiser(self) -> optax.GradientTransformation:
         return warm_and_cool(self.learning_rate, self.steps, self.warmup, self.weight_decay, self.clip)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from antiphon.core.errors import UserError
 from antiphon.feedback.pairs import Pairs
 from antiphon.methods.comparison_fitting import JudgeState, comparison_step
+from antiphon.methods.microbatches import check_microbatch
 from antiphon.methods.optimisers import warm_and_cool
 
 Reward = Callable[[PyTree, PyTree, PyTree], Float[Array, " B"]]
@@ -33,9 +34,10 @@ class RewardModel:
         warmup: steps of linear warm-up, at most a tenth of ``steps``.
         weight_decay: on matrices.
         clip: bound on the gradient's norm.
+        microbatch: pairs whose gradient is taken at once, at most; None for all.
 
     Raises:
-        UserError: fewer than one step.
+        UserError: fewer than one step, or pairs at once.
 
     Source: Bradley and Terry 1952; arXiv 2312.00886, section 3, and its reward model.
     """
@@ -46,10 +48,12 @@ class RewardModel:
     warmup: int = field(default=50, metadata={"static": True})
     weight_decay: float = 0.01
     clip: float = 1.0
+    microbatch: int | None = field(default=None, metadata={"static": True})
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UserError("config", f"a reward model of {self.steps} steps", "give at least 1")
+        check_microbatch(self.microbatch)
 
     def log_odds(self, params: PyTree, context: PyTree, first: PyTree, second: PyTree) -> Float[Array, " B"]:
         """r(x, y) − r(x, y')."""
@@ -64,7 +68,7 @@ class RewardModel:
     ) -> tuple[JudgeState, dict[str, Float[Array, ""]]]:
         """One update; metrics ``loss`` (nats) and ``accuracy`` (share of pairs judged as they were)."""
         del key
-        return comparison_step(self.log_odds, self._optimiser(), state, pairs)
+        return comparison_step(self.log_odds, self._optimiser(), state, pairs, self.microbatch)
 
     def _optimiser(self) -> optax.GradientTransformation:
         return warm_and_cool(self.learning_rate, self.steps, self.warmup, self.weight_decay, self.clip)

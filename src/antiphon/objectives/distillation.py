@@ -85,12 +85,21 @@ def reduce_tokens(
         mask: 1 on tokens that count.
         reduction: which of the two.
     """
-    counts = mask > 0
-    total = jnp.sum(jnp.where(counts, per_token, 0.0), axis=1)
-    length = jnp.sum(counts, axis=1)
+    return jnp.sum(jnp.where(mask > 0, per_token * token_weights(mask, reduction), 0.0))
+
+
+def token_weights(mask: Shaped[Array, "B T"], reduction: Reduction = "sequence") -> Float[Array, "B T"]:
+    """What each token counts in :func:`reduce_tokens`; they sum to one. A batch may so be summed in pieces.
+
+    Args:
+        mask: 1 on tokens that count.
+        reduction: as there.
+    """
+    counts = (mask > 0).astype(jnp.float32)
+    length = jnp.sum(counts, axis=1, keepdims=True)
     if reduction == "token":
-        return jnp.sum(total) / jnp.maximum(jnp.sum(length), 1)
-    return jnp.sum(total / jnp.maximum(length, 1)) / jnp.maximum(jnp.sum(length > 0), 1)
+        return counts / jnp.maximum(jnp.sum(length), 1)
+    return counts / jnp.maximum(length, 1) / jnp.maximum(jnp.sum(length > 0), 1)
 
 
 def with_tail(log_p: Float[Array, "*B V"], kept: Int[Array, "*B k"]) -> Float[Array, "*B k1"]:

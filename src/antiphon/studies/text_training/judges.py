@@ -131,9 +131,10 @@ def train_judge(
     """The method that fits a judge which begins with the job's model, and the judge."""
     tokenizer = job.model.tokenizer
     judge = LlamaJudge(job.model.config, tokenizer.stop, tokenizer.stop[0], job.training.remat)
+    warmup, at_once = job.training.warmup, job.training.microbatch
     if kind == "reward":
-        return RewardModel(judge.reward, rate, steps, job.training.warmup), judge
-    return PreferenceModel(judge.compare, rate, steps, job.training.warmup), judge
+        return RewardModel(judge.reward, rate, steps, warmup, microbatch=at_once), judge
+    return PreferenceModel(judge.compare, rate, steps, warmup, microbatch=at_once), judge
 
 
 def _trained(job: Job, path: Path, kind: Kind) -> LearnedJudge:

@@ -73,10 +73,6 @@ def plan_sft(job: Job, settings: SFTSettings) -> Plan:
 
 def plan_gkd(job: Job, settings: GKDSettings) -> Plan:
     """Distillation."""
-    if job.training.microbatch is not None:
-        raise UserError(
-            "usage", "gkd has no --microbatch", "give --chunk, which bounds its memory, or --batch"
-        )
     teacher = TextModel.load(require(settings.teacher, "--teacher", "DIR"))
     check_one_vocabulary(teacher, job.model)
     new, longest = job.decoder.decoding.new_tokens, int(np.max(job.examples.prompts.length))
@@ -97,7 +93,8 @@ def plan_gkd(job: Job, settings: GKDSettings) -> Plan:
             student, FixedWeights(learnt, fixed["teacher"]), on_policy=settings.on_policy,
             divergence=TokenDivergence(settings.divergence, settings.beta, settings.temperature),
             sampling_temperature=settings.sampling_temperature, chosen=student.chosen, top_k=settings.top_k,
-            chunk=chunk, learning_rate=job.rate, steps=job.training.steps, warmup=job.training.warmup,
+            chunk=chunk, microbatch=job.training.microbatch, learning_rate=job.rate, steps=job.training.steps,
+            warmup=job.training.warmup,
         )  # fmt: skip
 
     fixed = {"teacher": teacher.params}
@@ -232,8 +229,6 @@ def _without_judge(job: Job, loss: Literal["dpo", "ipo"], tau: float) -> Plan:
 def _judge_plan(job: Job, kind: Kind) -> Plan:
     if job.training.lora is not None:
         raise UserError("usage", "--lora on a judge", "train all of its weights: leave out --lora")
-    if job.training.microbatch is not None:
-        raise UserError("usage", "judges have no --microbatch", "give a smaller --batch")
     method, judge = train_judge(job, kind, job.training.steps, job.rate)
     start = judge.init(jax.random.key(job.training.seed), job.params)
 
