@@ -55,7 +55,7 @@ class Sizes:
 
 _NOTICES = Sizes(
     teacher="new:400k", student="new:70k", vocabulary=512, prompt_tokens=64, new_tokens=40,
-    teacher_rows=20_000, rows=1000, teacher_steps=2000, start_steps=800, steps=800, start_rate=4e-3,
+    teacher_rows=20_000, rows=200, teacher_steps=2000, start_steps=800, steps=800, start_rate=4e-3,
 )  # fmt: skip
 _TEXTS = Sizes(
     teacher="new:4m", student="new:600k", vocabulary=4096, prompt_tokens=128, new_tokens=48, teacher_rows=0,

@@ -134,8 +134,8 @@ class Lab:
         greedy, sampled = (
             self.texts(self._written(policy, params, self.exams, temperature)) for temperature in (0.0, 1.0)
         )
-        marks = [self.task.measure(texts, wanted) for texts in (greedy, sampled)]
-        return TextScore(*marks, tuple(greedy[:SHOWN]))
+        measure = self.task.measure
+        return TextScore(measure(greedy, wanted), measure(sampled, wanted), tuple(greedy[:SHOWN]))
 
     @property
     def wanted(self) -> list[str]:
