@@ -73,7 +73,7 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole():
 
 def test_sharded_is_single():
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4",
         "JAX_PLATFORMS": "cpu",
     }
     subprocess.run([sys.executable, __file__], env=environment, check=True, timeout=300)

@@ -97,7 +97,7 @@ def on_four_devices(folder):
 
 def test_sharded_is_single_on_four_devices(tmp_path):
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4",
         "JAX_PLATFORMS": "cpu",
     }
     subprocess.run([sys.executable, __file__, str(tmp_path)], env=environment, check=True, timeout=300)

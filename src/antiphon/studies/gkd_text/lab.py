@@ -35,6 +35,8 @@ SHOWN = 5
 """Rows whose texts the report holds."""
 
 _DECAY = 0.1
+_TEACHER, _START, _STUDENT = 0, 1, 100
+"""Seeds of the teacher, the first start, and its students."""
 _PIECE = 100  # prompts that are answered at a time, so that one compiled program does for all
 _WRITE = jax.jit(
     lambda policy, params, key, prompts, temperature: policy.sample(
@@ -105,7 +107,9 @@ class Lab:
         sizes = self.sizes
         method = self._tuning(self.teacher_policy, sizes.teacher_rate, sizes.teacher_steps)
         rows = self._head(self.lessons, sizes.teacher_rows)
-        state = self._fit("teacher", _tune, method.init(self.beginning.params), rows, method, method.steps, 0)
+        state = self._fit(
+            "teacher", _tune, method.init(self.beginning.params), rows, method, method.steps, _TEACHER
+        )
         return state.params
 
     @cached_property
@@ -156,7 +160,7 @@ class Lab:
             method = self._tuning(self.student_policy, sizes.start_rate, sizes.start_steps)
             state = method.init(self._new(sizes.student, self.beginning.tokenizer, 1 + number).params)
             rows = self._head(self.lessons, sizes.rows)
-            name, seed = f"start-{number}", 1 + number
+            name, seed = f"start-{number}", _START + number
             self.begun[number] = self._fit(name, _tune, state, rows, method, method.steps, seed).params
         return self.begun[number]
 
@@ -187,14 +191,14 @@ class Lab:
             rows = self._answered_by_teacher(rows)
         if arm.kind is None:
             tuning = self._tuning(self.student_policy, sizes.rate, steps)
-            return self._fit(name, _tune, tuning.init(begin), rows, tuning, steps, 100 + number).params
+            return self._fit(name, _tune, tuning.init(begin), rows, tuning, steps, _STUDENT + number).params
         method = GKD(
             self.student_policy, self.teacher_policy, on_policy=arm.on_policy,
             divergence=TokenDivergence(arm.kind, arm.beta), chosen=self.student_policy.chosen,
             learning_rate=sizes.rate, steps=steps, warmup=min(100, steps // 4), weight_decay=_DECAY,
         )  # fmt: skip
         fixed = (method, self.teacher)
-        return self._fit(name, _distil, method.init(begin, ()), rows, fixed, steps, 100 + number).params
+        return self._fit(name, _distil, method.init(begin, ()), rows, fixed, steps, _STUDENT + number).params
 
     def _answered_by_teacher(self, rows: Examples) -> Examples:
         """The same prompts with what the teacher draws for them at temperature 1."""
@@ -240,9 +244,11 @@ class Lab:
             return SFTBatch(answers.tokens[at], prompts, answers.mask[at])  # pyright: ignore[reportArgumentType]
 
         key = jax.random.fold_in(jax.random.key(self.config.seed), seed)
+        # Of the others only the last step is written down: dozens of curves in one chart tell nothing.
+        log_every = 10 if seed in (_TEACHER, _START, _STUDENT) else steps
         return fit(
             step, state, steps=steps, key=key, batches=batches, fixed=fixed, chunk=20, run=self.run,
-            name=self._place(name), checkpoint_every=10, log_every=10, keep=1,
+            name=self._place(name), checkpoint_every=10, log_every=log_every, keep=1,
         )  # fmt: skip
 
     def _place(self, name: str) -> str:

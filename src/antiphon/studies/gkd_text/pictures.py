@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from antiphon.core import statistics
-from antiphon.studies.gkd.arms import ON_POLICY, SUPERVISED
+from antiphon.studies.gkd.arms import DIVERGENCES, HALF, ON_POLICY, SEQUENCE, SFT_ARM, SUPERVISED, of_grid
 from antiphon.studies.gkd_text.findings import Found
 from antiphon.train.media import Figure, Media, Series, Table
 
@@ -18,25 +18,35 @@ _STORY = (
 
 def picture(found: Sequence[Found]) -> Media:
     """Figures and tables."""
+    figures = [figure for one in found for figure in _figures(one)]
     return Media(
-        _STORY,
-        tuple(map(_gains, found)),
-        tables=tuple(table for one in found for table in (_table(one), _texts(one))),
+        _STORY, tuple(figures), tables=tuple(table for one in found for table in (_table(one), _texts(one)))
     )
 
 
-def _gains(found: Found) -> Figure:
-    names = tuple(found.arms)
+def _figures(found: Found) -> list[Figure]:
+    """The ways to learn, and, where they were trained, the divergences."""
+    ways = {arm.name: arm.name for arm in (SUPERVISED, HALF, ON_POLICY, SEQUENCE, SFT_ARM)}
+    divergences = {label: of_grid(label, kind, beta, 1.0).name for label, kind, beta in DIVERGENCES[:5]}
+    figures = [
+        _gains(found, "Gain over the start", {label: arm for label, arm in ways.items() if arm in found.arms})
+    ]
+    if set(divergences.values()) <= set(found.arms):
+        figures.append(_gains(found, "Gain by divergence, on-policy", divergences))
+    return figures
+
+
+def _gains(found: Found, title: str, arms: dict[str, str]) -> Figure:
+    """Gains of some students, by the names they have in the figure."""
     series = []
     for label, sampled in (("greedy", False), ("temperature 1", True)):
-        gains = [statistics.mean(found.gain(name, sampled=sampled)) for name in names]
+        gains = [statistics.mean(found.gain(arm, sampled=sampled)) for arm in arms.values()]
         several = gains if gains[0].n > 1 else []
         low, high = tuple(one.low for one in several), tuple(one.high for one in several)
-        series.append(Series(label, names, tuple(one.estimate for one in gains), low, high))
+        series.append(Series(label, tuple(arms), tuple(one.estimate for one in gains), low, high))
     count = len(found.starts)
     return Figure(
-        f"Gain over the start: {found.task.name}", "students", f"{found.task.unit}, points", tuple(series),
-        "bar",
+        f"{title}: {found.task.name}", "students", f"{found.task.unit}, points", tuple(series), "bar",
         note="One start." if count == 1 else f"Means over {count} starts with 95 % intervals.",
     )  # fmt: skip
 
