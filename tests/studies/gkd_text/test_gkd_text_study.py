@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,8 @@ from antiphon.studies.gkd_text.config import Config, Sizes
 from antiphon.studies.gkd_text.lab import TextScore
 from antiphon.studies.gkd_text.tasks import TASKS
 from antiphon.train.run_directory import RunDirectory
+from antiphon.worlds.text.records import Records
+from antiphon.worlds.text.small_model import new_model, train_tokenizer
 
 TINY = Sizes(
     teacher="new:40k", student="new:40k", vocabulary=300, prompt_tokens=96, new_tokens=56, teacher_rows=0,
@@ -84,6 +87,23 @@ def test_a_config_that_measures_nothing_is_refused():
         Config(starts=0)
     with pytest.raises(UserError, match="steps is 0"):
         replace(TINY, steps=0)
+
+
+def test_a_teacher_that_exists_lends_its_tokens_and_must_read_enough(tmp_path, monkeypatch):
+    config = Config(notices=replace(TINY, teacher="wide"))
+    run = RunDirectory.create("gkd-text", config, seed=0, root=tmp_path)
+    tokenizer = train_tokenizer(["the pump leaked", "the pump jammed"], 300)
+    model = new_model("wide", 40_000, tokenizer, context=152)
+    # Its weights have room for more tokens than its tokenizer knows.
+    wide = replace(model, config=replace(model.config, vocabulary=tokenizer.vocabulary + 20))
+    monkeypatch.setattr(lab, "TextModel", SimpleNamespace(load={"wide": wide}.get))
+    nothing = Records(tmp_path, ())
+    made = lab.Lab(config, TASKS[0], run, nothing, nothing)
+    assert made.student_policy.config.vocabulary == tokenizer.vocabulary + 20
+    assert made.student_policy.decoding.stop == tokenizer.stop
+    short = replace(config, notices=replace(config.notices, new_tokens=57))
+    with pytest.raises(UserError, match="wide reads 152 tokens, and prompt and completion take 153"):
+        _ = lab.Lab(short, TASKS[0], run, nothing, nothing).beginning
 
 
 @pytest.mark.slow

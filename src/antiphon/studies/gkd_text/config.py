@@ -58,8 +58,8 @@ _NOTICES = Sizes(
     teacher_rows=20_000, rows=200, teacher_steps=2000, start_steps=800, steps=800, start_rate=4e-3,
 )  # fmt: skip
 _TEXTS = Sizes(
-    teacher="new:4m", student="new:600k", vocabulary=4096, prompt_tokens=128, new_tokens=48, teacher_rows=0,
-    rows=4000, teacher_steps=4000, start_steps=1000, steps=1000,
+    teacher="new:1500k", student="new:300k", vocabulary=2048, prompt_tokens=144, new_tokens=48,
+    teacher_rows=0, rows=2000, teacher_steps=2000, start_steps=600, steps=300,
 )  # fmt: skip
 
 

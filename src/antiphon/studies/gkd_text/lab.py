@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
+from antiphon.core.errors import UserError
 from antiphon.methods.gkd import GKD, GKDState
 from antiphon.methods.sft import SFT, SFTBatch, SFTState
 from antiphon.nets.llama import LlamaParams
@@ -28,8 +29,8 @@ from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.text.examples import Answers, Examples, rows_of_step, tokenise
 from antiphon.worlds.text.model import TextModel
 from antiphon.worlds.text.records import Records
-from antiphon.worlds.text.small_model import new_model, train_tokenizer, weights_named
-from antiphon.worlds.text.tokenizer import Tokenizer, load_tokenizer
+from antiphon.worlds.text.small_model import new_model, sizes_for, train_tokenizer, weights_named
+from antiphon.worlds.text.tokenizer import load_tokenizer
 
 SHOWN = 5
 """Rows whose texts the report holds."""
@@ -87,10 +88,22 @@ class Lab:
 
     @cached_property
     def beginning(self) -> TextModel:
-        """The teacher before it has learnt anything of the task; its tokenizer is everybody's."""
+        """The teacher before it has learnt anything of the task; its tokenizer is everybody's.
+
+        Raises:
+            UserError: there is no such model, or it reads less than a prompt and its completion.
+        """
         sizes = self.sizes
         if not sizes.teacher.startswith("new:"):
-            return TextModel.load(sizes.teacher)
+            model = TextModel.load(sizes.teacher)
+            if model.config.context < self._context:
+                raise UserError(
+                    "config",
+                    f"{sizes.teacher} reads {model.config.context} tokens, and prompt and completion take "
+                    f"{self._context}",
+                    "set a smaller prompt_tokens",
+                )
+            return model
         folder = self.run.path / "tokenizers" / self.task.name
         if (folder / "tokenizer_config.json").is_file():
             tokenizer = load_tokenizer(folder)
@@ -99,7 +112,8 @@ class Lab:
             tokenizer = train_tokenizer(texts, sizes.vocabulary)
             folder.mkdir(parents=True, exist_ok=True)
             tokenizer.save(folder)
-        return self._new(sizes.teacher, tokenizer, 0)
+        weights, seed = weights_named(sizes.teacher), 1000 * self.config.seed
+        return new_model(sizes.teacher, weights, tokenizer, context=self._context, seed=seed)
 
     @cached_property
     def teacher(self) -> LlamaParams:
@@ -120,7 +134,10 @@ class Lab:
     @cached_property
     def student_policy(self) -> LlamaPolicy:
         """A student without its weights."""
-        return LlamaPolicy(self._new(self.sizes.student, self.beginning.tokenizer, 0).config, self._decoding)
+        weights = weights_named(self.sizes.student)
+        # The teacher's weights may have room for more tokens than the tokenizer knows.
+        config = sizes_for(weights, self.beginning.config.vocabulary, self._context)
+        return LlamaPolicy(config, self._decoding)
 
     @cached_property
     def lessons(self) -> Examples:
@@ -158,7 +175,8 @@ class Lab:
         if number not in self.begun:
             sizes = self.sizes
             method = self._tuning(self.student_policy, sizes.start_rate, sizes.start_steps)
-            state = method.init(self._new(sizes.student, self.beginning.tokenizer, 1 + number).params)
+            key = jax.random.key(1000 * self.config.seed + 1 + number)
+            state = method.init(self.student_policy.config.init(key))
             rows = self._head(self.lessons, sizes.rows)
             name, seed = f"start-{number}", _START + number
             self.begun[number] = self._fit(name, _tune, state, rows, method, method.steps, seed).params
@@ -265,17 +283,15 @@ class Lab:
         tokenizer = self.beginning.tokenizer
         return Decoding(self.sizes.new_tokens, tokenizer.stop, tokenizer.pad)
 
-    def _new(self, name: str, tokenizer: Tokenizer, seed: int) -> TextModel:
-        context = self.sizes.prompt_tokens + self.sizes.new_tokens
-        return new_model(
-            name, weights_named(name), tokenizer, context=context, seed=1000 * self.config.seed + seed
-        )
+    @property
+    def _context(self) -> int:
+        return self.sizes.prompt_tokens + self.sizes.new_tokens
 
     def _tokens(self, records: Records) -> Examples:
         sizes = self.sizes
         found = tokenise(
-            records, self.beginning.tokenizer, sizes.prompt_tokens + sizes.new_tokens, answers=True,
-            new_tokens=sizes.new_tokens, prompt_tokens=sizes.prompt_tokens, plain=True, sampled=True,
+            records, self.beginning.tokenizer, self._context, answers=True, new_tokens=sizes.new_tokens,
+            prompt_tokens=sizes.prompt_tokens, plain=True, sampled=True,
         )  # fmt: skip
         if found.bad:
             say(f"{records.path}: {len(found.bad)} of {len(records.good)} rows are too long and left out")

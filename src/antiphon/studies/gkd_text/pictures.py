@@ -26,7 +26,8 @@ def picture(found: Sequence[Found]) -> Media:
 
 def _figures(found: Found) -> list[Figure]:
     """The ways to learn, and, where they were trained, the divergences."""
-    ways = {arm.name: arm.name for arm in (SUPERVISED, HALF, ON_POLICY, SEQUENCE, SFT_ARM)}
+    ways = {arm.name: arm.name for arm in (SUPERVISED, HALF, ON_POLICY)}
+    ways |= {"SeqKD": SEQUENCE.name, SFT_ARM.name: SFT_ARM.name}
     divergences = {label: of_grid(label, kind, beta, 1.0).name for label, kind, beta in DIVERGENCES[:5]}
     figures = [
         _gains(found, "Gain over the start", {label: arm for label, arm in ways.items() if arm in found.arms})

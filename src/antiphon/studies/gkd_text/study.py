@@ -37,10 +37,11 @@ def run(config: Config, run: RunDirectory) -> list[Finding]:
 
 def _measured(config: Config, task: Task, lab: Lab) -> Found:
     """Every arm from every start."""
+    student = lab.student_policy  # a size that cannot be is refused before a teacher is trained
     teacher = lab.scored("teacher", lab.teacher_policy, lambda: lab.teacher)
     found = Found(task, teacher, tuple(lab.wanted[:SHOWN]))
     for number in range(config.starts):
-        start = lab.scored(f"{number}/start", lab.student_policy, lambda number=number: lab.start(number))
+        start = lab.scored(f"{number}/start", student, lambda number=number: lab.start(number))
         found.starts[number] = start
     for arm in _arms(config):
         found.arms[arm.name] = {number: lab.arm(arm, number) for number in range(config.starts)}
