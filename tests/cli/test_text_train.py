@@ -73,7 +73,9 @@ def planned(name, home, monkeypatch, lora=None, **settings):
     """The plan of a method and its fixed weights."""
     monkeypatch.chdir(home)
     method, chosen = METHODS[name], SETTINGS[name](**(SETTLED.get(name, {}) | settings))
-    training = TextTraining(model="tiny", data=home / "rows.jsonl", lora=lora, batch=4, tokens=6)
+    training = TextTraining(
+        model="tiny", data=home / "rows.jsonl", lora=lora, batch=4, tokens=6, microbatch=2
+    )
     records = read_records(home / "rows.jsonl", method.wanted(chosen))
     model = TextModel.load("tiny")
     job = make_job(method, training, chosen, model, records, RunDirectory(home), lambda line: None)
@@ -91,6 +93,7 @@ def test_every_method_has_a_step_that_can_be_looped(home, monkeypatch):
         def step(state, batch, key, fixed, plan=plan):
             return plan.method(fixed).step(state, batch, key)
 
+        assert plan.method(fixed).microbatch == 2, name
         check_step(with_fixed(step, fixed), plan.state, plan.batch(np.arange(4)), jax.random.key(0))
         # An adapter's state holds nothing of the size of the base.
         if lora:

@@ -54,7 +54,8 @@ def test_arms_differ_in_the_semantic_level_alone(monkeypatch):
     def hear(wave, attributes, reference, *, notes):
         heard.append((wave, attributes))
         nothing = np.full(32, float(len(heard)))
-        return Heard(*[nothing] * 8, np.zeros((32, 50)), np.zeros((32, 200)))
+        one_silent = np.where(np.arange(32) == 3, np.nan, nothing)
+        return Heard(*[nothing] * 4, one_silent, *[nothing] * 3, np.zeros((32, 50)), np.zeros((32, 200)))
 
     for name, double in {
         "load_tokens": lambda run, split: tokens, "_semantic": lambda *_: semantic,
@@ -76,3 +77,5 @@ def test_arms_differ_in_the_semantic_level_alone(monkeypatch):
     assert heard[0][1] == heard[1][1]
     assert found["difference"]["probe"].estimate == 1.0
     assert found["semantic"]["frechet"] == 1.0
+    # A clip in which no note sounds has no share of notes in key, and the others still have theirs.
+    assert (found["difference"]["in_key"].estimate, found["difference"]["in_key"].n) == (1.0, 31)

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int32, PyTree
+from jaxtyping import Float, Int32, PyTree
 
 from antiphon.core import statistics
 from antiphon.core.statistics import Interval
@@ -29,6 +29,7 @@ from antiphon.studies.music_base.config import Config as BaseConfig
 from antiphon.studies.music_base.policy import policy_batches
 from antiphon.studies.music_base.tokens import load_tokens
 from antiphon.studies.music_columns import FIGURES, TestClips, load_clips, rebuild
+from antiphon.train.files import plain
 from antiphon.train.fit import fit
 from antiphon.train.pieces import done_once
 from antiphon.train.run_directory import RunDirectory
@@ -91,18 +92,17 @@ def run(config: Config, dataset: Dataset, tokens_of: RunDirectory, run: RunDirec
     test = load_clips(dataset, config.judged)
     heard: dict[str, Heard] = {}
     for arm in ARMS:
-        said = tokens if arm == "acoustic" else np.asarray(with_semantic(semantic, tokens))
+        said = tokens if arm == "acoustic" else with_semantic(semantic, tokens)
         levels = config.levels + (arm == "semantic")
         params = _trained(config, run, arm, levels, said, truth)
         wave = _played(config, bundle, params, levels, test)
         heard[arm] = hear(wave, list(test.prompts.attributes), reference, notes=config.notes)
     found: dict[str, Any] = {
-        arm: {name: statistics.mean(getattr(one, name)) for name in FIGURES} | distances(one, reference)
+        arm: {name: _mean(getattr(one, name)) for name in FIGURES} | distances(one, reference)
         for arm, one in heard.items()
     }
     found["difference"] = {
-        name: statistics.mean(getattr(heard["semantic"], name) - getattr(heard["acoustic"], name))
-        for name in FIGURES
+        name: _mean(getattr(heard["semantic"], name) - getattr(heard["acoustic"], name)) for name in FIGURES
     }
     return found
 
@@ -156,10 +156,10 @@ def _played(config: Config, bundle: Bundle, params: PyTree, levels: int, test: T
     return rebuild(bundle.codec, np.concatenate(coarse), config.levels)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Interval):
-        return [round(value.estimate, 4), round(value.low, 4), round(value.high, 4)]
-    return round(float(value), 4)
+def _mean(values: Float[np.ndarray, " clips"]) -> Interval:
+    """Over the clips in which there is something to measure, if there are any."""
+    measured = values[np.isfinite(values)]
+    return statistics.mean(measured if measured.size else values)
 
 
 def main(data: str, tokens_of: str, out: str, resumed: str | None = None) -> None:
@@ -170,7 +170,7 @@ def main(data: str, tokens_of: str, out: str, resumed: str | None = None) -> Non
     else:
         folder = RunDirectory.resume(Path(resumed), config)
     found = run(config, Dataset.open(Path(data)), RunDirectory.open(Path(tokens_of)), folder)
-    print(json.dumps({arm: {n: _plain(v) for n, v in row.items()} for arm, row in found.items()}))
+    print(json.dumps(plain(found)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from antiphon.studies import gkd_text
 from antiphon.studies.gkd.arms import DIVERGENCES, HALF, ON_POLICY, SEQUENCE, SFT_ARM, SUPERVISED, of_grid
 from antiphon.studies.gkd_text import findings, lab, study
 from antiphon.studies.gkd_text.config import Config, Sizes
-from antiphon.studies.gkd_text.lab import TextScore
+from antiphon.studies.gkd_text.marks import TextScore
 from antiphon.studies.gkd_text.tasks import TASKS
 from antiphon.train.run_directory import RunDirectory
 from antiphon.worlds.text.records import Records

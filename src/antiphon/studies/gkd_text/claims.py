@@ -22,7 +22,7 @@ LAMBDAS = {
     task: Claim(
         f"lambda-{task}",
         f"On {task}, the larger the student's own share, the larger the gain: λ 1 above ½ above 0",
-        f"{_PAPER}, figures 7 and 9",
+        f"{_PAPER}, figures 6 to 8",
         "each above the one before",
     )
     for task in _GAINS

@@ -25,6 +25,9 @@ class Sizes:
         teacher_rate: peak learning rate of the teacher.
         start_rate: of a start.
         rate: of a distillation.
+
+    Raises:
+        UserError: a number too small to train anything.
     """
 
     teacher: str
@@ -65,22 +68,28 @@ _TEXTS = Sizes(
 
 @dataclass(frozen=True)
 class Config:
-    """Sizes of the study."""
+    """What a run does.
+
+    Attributes:
+        folder: where ``antiphon text data build debian --out FOLDER`` left its texts; empty leaves them out.
+        notices: networks and trainings for the generated notices.
+        texts: those for summaries and translations.
+        starts: starts of each task.
+        grid: also train λ = ½, the mode-seeking divergences and the other baselines.
+        judged: test rows that everybody answers.
+        seed: of networks, generated texts and everything drawn.
+
+    Raises:
+        UserError: no start, or nothing to be judged on.
+    """
 
     folder: str = ""
-    """Where 'antiphon text data build debian --out FOLDER' left its texts; empty leaves them out."""
     notices: Sizes = field(default_factory=lambda: _NOTICES)
-    """Networks for the generated notices."""
     texts: Sizes = field(default_factory=lambda: _TEXTS)
-    """Networks for summaries and translations."""
     starts: int = 5
-    """Starts of each task."""
     grid: bool = True
-    """Also λ = ½, the mode-seeking divergences and the other baselines."""
     judged: int = 1000
-    """Test rows that every student answers."""
     seed: int = 0
-    """Of networks, generated texts and everything drawn."""
 
     def __post_init__(self) -> None:
         """Refuse what measures nothing."""

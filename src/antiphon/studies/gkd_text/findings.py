@@ -2,16 +2,22 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from antiphon.core import statistics
+from antiphon.core.statistics import Interval
 from antiphon.studies.gkd.arms import DIVERGENCES, HALF, ON_POLICY, SEQUENCE, SFT_ARM, SUPERVISED, of_grid
 from antiphon.studies.gkd_text import claims
 from antiphon.studies.gkd_text.config import Config
-from antiphon.studies.gkd_text.lab import TextScore
+from antiphon.studies.gkd_text.marks import TextScore
 from antiphon.studies.gkd_text.tasks import TASKS, Task
 from antiphon.train.findings import Finding
+
+How = Literal["greedy", "sampled"]
+"""How the texts are written: a field of :class:`TextScore`."""
 
 _ENOUGH = 3  # starts before a comparison is decided
 _NO_TEXTS = "needs texts: antiphon text data build debian --out debian, then --set folder=debian"
@@ -36,15 +42,10 @@ class Found:
     starts: dict[int, TextScore] = field(default_factory=dict)
     arms: dict[str, dict[int, TextScore]] = field(default_factory=dict)
 
-    def gain(self, arm: str, *, sampled: bool = False) -> np.ndarray:
-        """Score less the start's, for every start."""
-        return np.array(
-            [
-                (score.sampled if sampled else score.greedy)
-                - (self.starts[number].sampled if sampled else self.starts[number].greedy)
-                for number, score in sorted(self.arms[arm].items())
-            ]
-        )
+    def gain(self, arm: str, how: How = "greedy") -> Float[np.ndarray, " starts"]:
+        """Score less the start's, for every start, in points of the measure."""
+        scores = sorted(self.arms[arm].items())
+        return np.array([getattr(score, how) - getattr(self.starts[number], how) for number, score in scores])
 
 
 def read_off(config: Config, found: dict[str, Found]) -> list[Finding]:
@@ -56,19 +57,13 @@ def read_off(config: Config, found: dict[str, Found]) -> list[Finding]:
             findings += [claim[task.name].untested(_NO_TEXTS) for claim in group]
             continue
         one, decided = found[task.name], config.starts >= _ENOUGH
-        findings += [
-            _gain(one, decided),
-            _order(one, decided),
-            _baselines(one, decided),
-            _seeking(one, decided),
-        ]
+        findings += [measure(one, decided) for measure in (_gain, _order, _baselines, _seeking)]
     return findings
 
 
 def _gain(found: Found, decided: bool) -> Finding:
     own, supervised = found.gain(ON_POLICY.name), found.gain(SUPERVISED.name)
     apart = statistics.mean(own - supervised)
-    interval = (apart.low, apart.high) if apart.n > 1 else None
     begun = "one start" if len(own) == 1 else f"{len(own)} starts, mean"
     note = (
         f"{found.task.unit} points, greedy: on-policy gains {own.mean():.2f}, supervised "
@@ -79,7 +74,7 @@ def _gain(found: Found, decided: bool) -> Finding:
         note += f"; ratio {own.mean() / supervised.mean():.2f}"
         note += f" [{ratio.low:.2f}, {ratio.high:.2f}]" if ratio is not None else ""
     return claims.GAINS[found.task.name].measured(
-        apart.estimate, holds=apart.low > 0 if decided else None, interval=interval, note=note
+        apart.estimate, holds=apart.low > 0 if decided else None, interval=_ends(apart), note=note
     )
 
 
@@ -87,11 +82,12 @@ def _order(found: Found, decided: bool) -> Finding:
     claim = claims.LAMBDAS[found.task.name]
     if HALF.name not in found.arms:
         return claim.untested(_NOT_ASKED)
-    gains = [float(found.gain(arm.name).mean()) for arm in (SUPERVISED, HALF, ON_POLICY)]
+    gains = [found.gain(arm.name) for arm in (SUPERVISED, HALF, ON_POLICY)]
+    least = min((statistics.mean(b - a) for a, b in pairwise(gains)), key=lambda step: step.estimate)
     return claim.measured(
-        min(b - a for a, b in pairwise(gains)), holds=gains[0] < gains[1] < gains[2] if decided else None,
-        note=f"gains at λ 0, ½, 1: {', '.join(f'{gain:.2f}' for gain in gains)}; the figure is the smaller "
-        "difference",
+        least.estimate, holds=least.estimate > 0 if decided else None, interval=_ends(least),
+        note=f"gains at λ 0, ½, 1: {', '.join(f'{gain.mean():.2f}' for gain in gains)}; the figure is the "
+        "smaller difference, and it counts by its estimate",
     )  # fmt: skip
 
 
@@ -100,11 +96,11 @@ def _baselines(found: Found, decided: bool) -> Finding:
     if not {SEQUENCE.name, SFT_ARM.name} <= set(found.arms):
         return claim.untested(_NOT_ASKED)
     own = found.gain(ON_POLICY.name)
-    ahead = {arm.name: float((own - found.gain(arm.name)).mean()) for arm in (SEQUENCE, SFT_ARM)}
-    least = min(ahead, key=lambda name: ahead[name])
+    ahead = {arm.name: statistics.mean(own - found.gain(arm.name)) for arm in (SEQUENCE, SFT_ARM)}
+    least = min(ahead.values(), key=lambda lead: lead.estimate)
     return claim.measured(
-        ahead[least], holds=ahead[least] > 0 if decided else None,
-        note="ahead of " + ", ".join(f"{name} by {points:.2f}" for name, points in ahead.items()),
+        least.estimate, holds=least.estimate > 0 if decided else None, interval=_ends(least),
+        note="ahead of " + ", ".join(f"{name} by {lead.estimate:.2f}" for name, lead in ahead.items()),
     )  # fmt: skip
 
 
@@ -113,14 +109,21 @@ def _seeking(found: Found, decided: bool) -> Finding:
     line = [of_grid(*divergence, 1.0).name for divergence in DIVERGENCES[:5]]
     if line[-1] not in found.arms:
         return claim.untested(_NOT_ASKED)
-    gains = {name: float(found.gain(name, sampled=True).mean()) for name in line}
-    best = max(line[3:], key=lambda name: gains[name])
+    gains = {name: found.gain(name, "sampled") for name in line}
+    best = max(line[3:], key=lambda name: gains[name].mean())
+    apart = statistics.mean(gains[best] - gains[line[0]])
     labels = [label for label, *_ in DIVERGENCES[:5]]
-    said = ", ".join(f"{label} {gains[name]:.2f}" for label, name in zip(labels, line, strict=True))
+    said = ", ".join(f"{label} {gains[name].mean():.2f}" for label, name in zip(labels, line, strict=True))
     return claim.measured(
-        gains[best] - gains[line[0]], holds=gains[best] > gains[line[0]] if decided else None,
-        note=f"gains at temperature 1: {said}; the figure is the better of the last two less the first",
+        apart.estimate, holds=apart.estimate > 0 if decided else None, interval=_ends(apart),
+        note=f"gains at temperature 1: {said}; the figure is the better of the last two less the first, and "
+        "it counts by its estimate",
     )  # fmt: skip
+
+
+def _ends(found: Interval) -> tuple[float, float] | None:
+    """For a finding: None where one start says nothing."""
+    return (found.low, found.high) if found.n > 1 else None
 
 
 def _mean(scores: dict[int, TextScore]) -> float:

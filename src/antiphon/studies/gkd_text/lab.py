@@ -1,10 +1,10 @@
-"""A task's teacher, starts and students: how they are made, and what their texts are worth."""
+"""A task's teacher, starts and students: how each is made once, and judged once."""
 
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from antiphon.nets.llama_sampling import Decoding
 from antiphon.objectives.distillation import TokenDivergence
 from antiphon.studies.gkd.arms import Arm, slug
 from antiphon.studies.gkd_text.config import Config, Sizes
+from antiphon.studies.gkd_text.marks import SHOWN, TextScore, write
 from antiphon.studies.gkd_text.tasks import Task
 from antiphon.train.fit import fit
 from antiphon.train.pieces import done_once
@@ -32,33 +33,9 @@ from antiphon.worlds.text.records import Records
 from antiphon.worlds.text.small_model import new_model, sizes_for, train_tokenizer, weights_named
 from antiphon.worlds.text.tokenizer import load_tokenizer
 
-SHOWN = 5
-"""Rows whose texts the report holds."""
-
 _DECAY = 0.1
 _TEACHER, _START, _STUDENT = 0, 1, 100
 """Seeds of the teacher, the first start, and its students."""
-_PIECE = 100  # prompts that are answered at a time, so that one compiled program does for all
-_WRITE = jax.jit(
-    lambda policy, params, key, prompts, temperature: policy.sample(
-        params, key, prompts, temperature=temperature
-    ),
-    static_argnums=0,
-)
-
-
-class TextScore(NamedTuple):
-    """What the texts for the test rows are worth, 0 to 100.
-
-    Attributes:
-        greedy: each token the likeliest.
-        sampled: drawn at temperature 1.
-        shown: the likeliest texts for the first few rows.
-    """
-
-    greedy: float
-    sampled: float
-    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +130,8 @@ class Lab:
         """Marks on the rows to be judged on."""
         wanted = self.wanted
         greedy, sampled = (
-            self.texts(self._written(policy, params, self.exams, temperature)) for temperature in (0.0, 1.0)
+            self.texts(write(policy, params, self.exams, temperature, self.config.seed))
+            for temperature in (0.0, 1.0)
         )
         measure = self.task.measure
         return TextScore(measure(greedy, wanted), measure(sampled, wanted), tuple(greedy[:SHOWN]))
@@ -220,26 +198,13 @@ class Lab:
 
     def _answered_by_teacher(self, rows: Examples) -> Examples:
         """The same prompts with what the teacher draws for them at temperature 1."""
-        kept = done_once(
-            self.run, f"{self.task.name}/teacher-writes",
-            lambda: {"tokens": self._written(self.teacher_policy, self.teacher, rows, 1.0)},
-        )  # fmt: skip
-        tokens = kept["tokens"].astype(np.int32)
+
+        def make() -> dict[str, np.ndarray]:
+            return {"tokens": write(self.teacher_policy, self.teacher, rows, 1.0, self.config.seed)}
+
+        tokens = done_once(self.run, f"{self.task.name}/teacher-writes", make)["tokens"].astype(np.int32)
         mask = self.student_policy.chosen(rows.prompts, jnp.asarray(tokens))
         return replace(rows, answers=Answers(tokens, np.asarray(mask, np.float32)))
-
-    def _written(
-        self, policy: LlamaPolicy, params: LlamaParams, rows: Examples, temperature: float
-    ) -> np.ndarray:
-        """A completion of every prompt, the last piece filled up with prompts that are thrown away."""
-        prompts, length = (np.asarray(leaf) for leaf in rows.prompts)
-        made = []
-        for at in range(0, len(rows), _PIECE):
-            places = np.minimum(np.arange(at, at + _PIECE), len(rows) - 1)
-            key = jax.random.fold_in(jax.random.key(self.config.seed), at)
-            context = Prompts(jnp.asarray(prompts[places]), jnp.asarray(length[places]))
-            made.append(np.asarray(_WRITE(policy, params, key, context, temperature)))
-        return np.concatenate(made)[: len(rows)]
 
     def _fit(
         self,

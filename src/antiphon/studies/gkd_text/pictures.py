@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from antiphon.core import statistics
 from antiphon.studies.gkd.arms import DIVERGENCES, HALF, ON_POLICY, SEQUENCE, SFT_ARM, SUPERVISED, of_grid
-from antiphon.studies.gkd_text.findings import Found
+from antiphon.studies.gkd_text.findings import Found, How
 from antiphon.train.media import Figure, Media, Series, Table
 
 _STORY = (
@@ -14,6 +14,8 @@ _STORY = (
     "for reports, descriptions or sentences that nobody has seen, and these are compared with the texts "
     "that people wrote for them."
 )
+
+_HOW: dict[How, str] = {"greedy": "greedy", "sampled": "temperature 1"}
 
 
 def picture(found: Sequence[Found]) -> Media:
@@ -40,8 +42,8 @@ def _figures(found: Found) -> list[Figure]:
 def _gains(found: Found, title: str, arms: dict[str, str]) -> Figure:
     """Gains of some students, by the names they have in the figure."""
     series = []
-    for label, sampled in (("greedy", False), ("temperature 1", True)):
-        gains = [statistics.mean(found.gain(arm, sampled=sampled)) for arm in arms.values()]
+    for how, label in _HOW.items():
+        gains = [statistics.mean(found.gain(arm, how)) for arm in arms.values()]
         several = gains if gains[0].n > 1 else []
         low, high = tuple(one.low for one in several), tuple(one.high for one in several)
         series.append(Series(label, tuple(arms), tuple(one.estimate for one in gains), low, high))
@@ -55,13 +57,11 @@ def _gains(found: Found, title: str, arms: dict[str, str]) -> Figure:
 def _table(found: Found) -> Table:
     rows = [("teacher", found.teacher.greedy, found.teacher.sampled, "")]
     for name, scores in (("start", found.starts), *found.arms.items()):
-        greedy, sampled = (
-            [getattr(score, how) for _, score in sorted(scores.items())] for how in ("greedy", "sampled")
-        )
+        greedy, sampled = ([getattr(score, how) for _, score in sorted(scores.items())] for how in _HOW)
         each = ", ".join(f"{value:.2f}" for value in greedy)
         rows.append((name, sum(greedy) / len(greedy), sum(sampled) / len(sampled), each))
     return Table(
-        f"{found.task.unit} of {found.task.name}", ("", "greedy", "temperature 1", "greedy, each start"),
+        f"{found.task.unit} of {found.task.name}", ("", *_HOW.values(), "greedy, each start"),
         tuple(rows),
     )  # fmt: skip
 

@@ -12,7 +12,8 @@ from antiphon.studies.gkd.arms import (
 )
 from antiphon.studies.gkd_text.config import Config
 from antiphon.studies.gkd_text.findings import Found, read_off
-from antiphon.studies.gkd_text.lab import SHOWN, Lab
+from antiphon.studies.gkd_text.lab import Lab
+from antiphon.studies.gkd_text.marks import SHOWN
 from antiphon.studies.gkd_text.pictures import picture
 from antiphon.studies.gkd_text.tasks import Task, asked
 from antiphon.train.findings import Finding

@@ -29,7 +29,13 @@ def stretch_features(params: Musicnn, wave: Float[Array, "B N"]) -> Float[Array,
 
 
 def fit_codes(features: Float[np.ndarray, "N C"], codes: int, seed: int = 0) -> Float[np.ndarray, "K C"]:
-    """Centres of k-means, begun by k-means++."""
+    """Centres of k-means, begun by k-means++.
+
+    Args:
+        features: as from :func:`stretch_features`, a stretch in a row.
+        codes: K.
+        seed: of the beginning.
+    """
     centres, _ = kmeans2(features.astype(np.float64), codes, iter=25, minit="++", rng=seed, missing="warn")
     return np.asarray(centres, np.float32)
 
@@ -37,7 +43,13 @@ def fit_codes(features: Float[np.ndarray, "N C"], codes: int, seed: int = 0) -> 
 def semantic_tokens(
     params: Musicnn, centres: Float[np.ndarray, "K C"], waves: Iterable[Float[np.ndarray, "B N"]]
 ) -> Int16[np.ndarray, "clips F"]:
-    """The nearest centre of every stretch, once for each of its codec frames."""
+    """The nearest centre of every stretch, once for each of its codec frames.
+
+    Args:
+        params: the tagger.
+        centres: from :func:`fit_codes`.
+        waves: clips at 16 kHz, a batch at a time; F is cut to whole stretches.
+    """
     found = []
     for wave in waves:
         features = np.asarray(stretch_features(params, jnp.asarray(wave)))
@@ -48,6 +60,6 @@ def semantic_tokens(
 
 def with_semantic(
     semantic: Int16[np.ndarray, "N F"], tokens: Int16[np.ndarray, "N F Q"]
-) -> Array | np.ndarray:
+) -> Int16[np.ndarray, "N F Q+1"]:
     """Frames whose first level is the semantic token."""
     return np.concatenate([semantic[..., None], tokens], axis=-1)
